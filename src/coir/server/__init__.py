@@ -1,0 +1,1 @@
+"""The annotation server: the wire contract of COCO-Annotator over SQLite."""

@@ -1,0 +1,22 @@
+"""Starts the server: ``python -m coir.server --data DIR [--host HOST] [--port PORT]``."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from coir.server.process import serve
+from coir.server.settings import Settings
+
+
+def main() -> int:
+    """Serve until a signal ends it; the exit code is 0 after a graceful end."""
+    parser = argparse.ArgumentParser(prog="python -m coir.server")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=5000)
+    given = parser.parse_args()
+    return serve(Settings.of(data=given.data, host=given.host, port=given.port))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

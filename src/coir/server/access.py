@@ -1,0 +1,138 @@
+"""The one place that decides who may see or change what. Whatever is not granted is denied.
+
+A dataset is seen and edited by its owner, by those it is shared with and by administrators;
+managed (shared, deleted, downloaded) by its owner and by administrators. An image, an annotation
+or a job has the rights of its dataset. What is not visible does not exist: the answer is the same.
+"""
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, false, or_, select, true
+
+from coir.server.answers import refused, unauthorized
+from coir.server.sessions import COOKIE, Caller
+from coir.server.state import ServerState, state_of
+from coir.server.store.tables import annotations, categories, datasets, images, shares, tasks
+
+
+def signed_in(request: Request) -> Caller:
+    """The caller, or the refusal of one who is not signed in."""
+    state: ServerState = state_of(request)
+    found = state.sessions.caller(request.cookies.get(COOKIE), request.headers.get("authorization"))
+    if found is None:
+        raise unauthorized()
+    return found
+
+
+SignedIn = Annotated[Caller, Depends(signed_in)]
+
+
+def visible_datasets(caller: Caller) -> ColumnElement[bool]:
+    """The condition on `datasets` that holds for those the caller may see."""
+    if caller.is_admin:
+        return datasets.c.deleted == false()
+    shared = select(shares.c.dataset_id).where(shares.c.user_id == caller.id)
+    mine = or_(datasets.c.owner_id == caller.id, datasets.c.id.in_(shared))
+    return and_(datasets.c.deleted == false(), mine)
+
+
+def visible_dataset_ids(caller: Caller) -> Select[tuple[int]]:
+    """The ids of the datasets that the caller may see."""
+    return select(datasets.c.id).where(visible_datasets(caller))
+
+
+def manages(caller: Caller, dataset: Row[Any]) -> bool:
+    """Whether the caller may share, delete and download a dataset that is visible to them."""
+    return caller.is_admin or bool(dataset.owner_id == caller.id)
+
+
+def permissions(caller: Caller, dataset: Row[Any]) -> dict[str, bool]:
+    """The permissions of a visible dataset, as the wire lists them."""
+    manager = manages(caller, dataset)
+    return {
+        "owner": manager,
+        "edit": True,
+        "share": manager,
+        "generate": manager,
+        "delete": manager,
+        "download": manager,
+    }
+
+
+def visible_dataset(
+    connection: Connection, caller: Caller, dataset_id: int, message: str, status: int = 400
+) -> Row[Any]:
+    """The dataset's row, or a refusal that does not tell whether it exists."""
+    asked = select(datasets).where(datasets.c.id == dataset_id, visible_datasets(caller))
+    row = connection.execute(asked).first()
+    if row is None:
+        raise refused(message, status)
+    return row
+
+
+def managed_dataset(
+    connection: Connection, caller: Caller, dataset_id: int, message: str, forbidden: str
+) -> Row[Any]:
+    """The row of a dataset that the caller manages; 403 where it is visible only."""
+    row = visible_dataset(connection, caller, dataset_id, message)
+    if not manages(caller, row):
+        raise refused(forbidden, 403)
+    return row
+
+
+def visible_image(connection: Connection, caller: Caller, image_id: int) -> Row[Any] | None:
+    """The row of a living image in a visible dataset, or None."""
+    asked = select(images).where(
+        images.c.id == image_id,
+        images.c.deleted == false(),
+        images.c.dataset_id.in_(visible_dataset_ids(caller)),
+    )
+    return connection.execute(asked).first()
+
+
+def managed_image(connection: Connection, caller: Caller, image_id: int) -> Row[Any]:
+    """The row of an image whose dataset the caller manages; 403 where it is visible only."""
+    row = visible_image(connection, caller, image_id)
+    if row is None:
+        raise refused("Invalid image id")
+    # Recorded wording (shared.image_delete_as_bob), though what is refused is the deletion.
+    forbidden = "You do not have permission to download the image"
+    managed_dataset(connection, caller, row.dataset_id, "Invalid image id", forbidden)
+    return row
+
+
+def visible_annotation(connection: Connection, caller: Caller, annotation_id: int) -> Row[Any]:
+    """The row of an annotation in a visible dataset, also when it is deleted, or a refusal."""
+    asked = select(annotations).where(
+        annotations.c.id == annotation_id,
+        annotations.c.dataset_id.in_(visible_dataset_ids(caller)),
+    )
+    row = connection.execute(asked).first()
+    if row is None:
+        raise refused("Invalid annotation id")
+    return row
+
+
+def visible_categories(connection: Connection, caller: Caller) -> ColumnElement[bool]:
+    """The condition on `categories`: the caller's own, and those of visible datasets."""
+    if caller.is_admin:
+        return categories.c.deleted == false()
+    used: set[int] = set()
+    asked = select(datasets.c.categories).where(visible_datasets(caller))
+    for (ids,) in connection.execute(asked):
+        used.update(ids)
+    return and_(
+        categories.c.deleted == false(),
+        or_(categories.c.creator_id == caller.id, categories.c.id.in_(used)),
+    )
+
+
+def visible_tasks(caller: Caller) -> ColumnElement[bool]:
+    """The condition on `tasks`: the caller's own, and those of visible datasets."""
+    if caller.is_admin:
+        return true()
+    return or_(
+        tasks.c.creator_id == caller.id,
+        tasks.c.dataset_id.in_(visible_dataset_ids(caller)),
+    )

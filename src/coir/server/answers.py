@@ -1,0 +1,59 @@
+"""Answers: JSON as the contract shapes it, and the refusals every route may raise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+INVALID = "Input payload validation failed"
+
+NOT_FOUND_HTML = (
+    '<!DOCTYPE HTML PUBLIC "-//W3C//DTD HTML 3.2 Final//EN">\n'
+    "<title>404 Not Found</title>\n<h1>Not Found</h1>\n"
+    "<p>The requested URL was not found on the server. If you entered the URL manually please "
+    "check your spelling and try again.</p>\n"
+)
+
+REDIRECT_HTML = (
+    "<!DOCTYPE html>\n<title>Redirecting...</title>\n<h1>Redirecting...</h1>\n"
+    '<p>You should be redirected to <a href="{0}">{0}</a>.\n'
+)
+
+_encoder = msgspec.json.Encoder()
+
+
+class Refusal(Exception):
+    """An answer other than the one asked for: its status and its body."""
+
+    def __init__(self, status: int, body: Mapping[str, Any]) -> None:
+        super().__init__(body.get("message"))
+        self.status = status
+        self.body = body
+
+
+def answer(body: Any, status: int = 200) -> Response:
+    """``body`` as JSON."""
+    return Response(_encoder.encode(body), status, media_type="application/json")
+
+
+def refused(message: str, status: int = 400) -> Refusal:
+    """A refusal that says what is wrong."""
+    return Refusal(status, {"message": message})
+
+
+def unsuccessful(message: str, status: int = 400) -> Refusal:
+    """A refusal in the form of the routes that answer ``success``."""
+    return Refusal(status, {"success": False, "message": message})
+
+
+def invalid(errors: Mapping[str, str]) -> Refusal:
+    """A refusal of parameters: what is wrong with each, by name."""
+    return Refusal(400, {"errors": dict(errors), "message": INVALID})
+
+
+def unauthorized() -> Refusal:
+    """The answer to a request without a valid session or password."""
+    return unsuccessful("Authorization required", 401)

@@ -1,0 +1,106 @@
+"""The application: the routes, and the answers to whatever is no route."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from html import escape
+
+from fastapi import FastAPI, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Match
+
+from coir.server.answers import NOT_FOUND_HTML, REDIRECT_HTML, Refusal, answer
+from coir.server.edge import Edge, TooLargeError
+from coir.server.folders import Folders
+from coir.server.jobs import Jobs
+from coir.server.passwords import Passwords
+from coir.server.routes import ROUTERS
+from coir.server.secret import read_or_create
+from coir.server.sessions import Sessions
+from coir.server.settings import Settings
+from coir.server.state import ServerState
+from coir.server.store.engine import Store
+from coir.server.store.migration import migrate
+
+
+def open_state(settings: Settings) -> ServerState:
+    """Make what is missing in the data directory and open it.
+
+    Raises `MigrationError`, `SecretError` and OSError.
+    """
+    settings.datasets.mkdir(parents=True, exist_ok=True)
+    secret = read_or_create(settings.secret)
+    # It holds password hashes; SQLite gives its side files the mode of the database.
+    settings.database.touch(mode=0o600)
+    store = Store(settings.database)
+    try:
+        migrate(store)
+    except BaseException:
+        store.close()
+        raise
+    passwords = Passwords()
+    return ServerState(
+        settings=settings,
+        store=store,
+        folders=Folders(settings.datasets),
+        passwords=passwords,
+        sessions=Sessions(store, secret, passwords),
+        jobs=Jobs(store),
+    )
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application over an opened data directory; its jobs run while it is served."""
+    state = open_state(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        state.jobs.open()
+        yield
+        state.jobs.close()
+        state.store.close()
+
+    app = FastAPI(lifespan=lifespan, redirect_slashes=False, openapi_url=None)
+    app.state.server = state
+    for router in ROUTERS:
+        app.include_router(router)
+    app.add_exception_handler(Refusal, _refusal)
+    app.add_exception_handler(TooLargeError, _too_large)
+    app.add_exception_handler(HTTPException, _no_route)
+    app.add_middleware(Edge, settings=settings, routes=app.router.routes)
+    return app
+
+
+async def _refusal(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Refusal)  # noqa: S101 - the handler is registered for it
+    return answer(error.body, error.status)
+
+
+async def _too_large(_: Request, error: Exception) -> Response:
+    return answer({"message": str(error)}, 413)
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    """404 and 405 as recorded: HTML; a missing last slash is redirected to."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    if status == 404:
+        return _not_found(request)
+    headers = error.headers if isinstance(error, HTTPException) else None
+    message = "The method is not allowed for the requested URL." if status == 405 else str(error)
+    response = answer({"message": message}, status)
+    response.headers.update(headers or {})
+    return response
+
+
+def _not_found(request: Request) -> Response:
+    slashed = request.url.path + "/"
+    with_slash = dict(request.scope, path=slashed)
+    if any(route.matches(with_slash)[0] is not Match.NONE for route in request.app.routes):
+        target = str(request.url.replace(path=slashed))
+        return HTMLResponse(REDIRECT_HTML.format(escape(target)), 308, {"Location": target})
+    if request.method not in ("GET", "HEAD"):
+        # The original's catch-all page takes GET only, so that others meet a 405.
+        return answer({"message": "The method is not allowed for the requested URL."}, 405)
+    return HTMLResponse(NOT_FOUND_HTML, 404)

@@ -1,0 +1,124 @@
+"""What happens to every request and answer at the edge: limits, HEAD, OPTIONS and headers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from coir.server.answers import answer
+from coir.server.settings import Settings
+
+log = logging.getLogger(__name__)
+
+METHODS = ("OPTIONS", "GET", "POST", "PUT", "DELETE", "PATCH", "HEAD")
+ALLOWED_ORIGIN_METHODS = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
+# No route but the upload reads more: an annotation with a long outline stays below a megabyte.
+MAX_BODY_BYTES = 10 * 1024 * 1024
+# The frame of a multipart body: boundaries, headers and the other fields.
+MULTIPART_BYTES = 64 * 1024
+UPLOAD_PATH = "/api/image/"
+
+
+class TooLargeError(Exception):
+    """A request body above the limit."""
+
+
+class Edge:
+    """The outermost layer around the routes."""
+
+    def __init__(self, app: ASGIApp, settings: Settings, routes: Sequence[BaseRoute]) -> None:
+        self._app = app
+        self._settings = settings
+        self._routes = routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        send = _with_headers(send, Headers(scope=scope).get("origin"))
+        if scope["method"] == "OPTIONS" and (allowed := self._allowed(scope)):
+            await _options(allowed)(scope, receive, send)
+            return
+        limit = MAX_BODY_BYTES
+        if scope["path"] == UPLOAD_PATH:
+            limit = self._settings.max_upload_bytes + MULTIPART_BYTES
+        # Every GET answers HEAD as well (recorded: dataset.data head); the process that speaks
+        # HTTP leaves the body out, by the method of the scope it made.
+        inner = dict(scope, method="GET") if scope["method"] == "HEAD" else scope
+        await self._guarded(inner, _limited(receive, limit), send)
+
+    async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve, and answer what no handler expected without telling what it was."""
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception:
+            log.exception("%s %s failed", scope["method"], scope["path"])
+            if started:
+                raise  # half an answer is under way: the connection must break
+            await answer({"message": "Internal Server Error"}, 500)(scope, receive, send)
+
+    def _allowed(self, scope: Scope) -> list[str]:
+        """The methods that the path answers to, in the recorded order; none for no route."""
+        found = {
+            method
+            for method in METHODS
+            for route in self._routes
+            if route.matches(dict(scope, method=method))[0] is Match.FULL
+        }
+        if not found:
+            return []
+        found |= {"OPTIONS"} | ({"HEAD"} if "GET" in found else set())
+        return [method for method in METHODS if method in found]
+
+
+def _options(allowed: Sequence[str]) -> Response:
+    headers = {
+        "Allow": ", ".join(allowed),
+        "Access-Control-Allow-Methods": ALLOWED_ORIGIN_METHODS,
+    }
+    return Response("", 200, headers, media_type="text/html")
+
+
+def _limited(receive: Receive, limit: int) -> Receive:
+    """The same body, refused as soon as it grows above the limit, whatever it announced."""
+    seen = 0
+
+    async def inner() -> Message:
+        nonlocal seen
+        message = await receive()
+        if message["type"] == "http.request":
+            seen += len(message.get("body", b""))
+            if seen > limit:
+                raise TooLargeError(f"The request is larger than {limit} bytes.")
+        return message
+
+    return inner
+
+
+def _with_headers(send: Send, origin: str | None) -> Send:
+    """Every answer says what it says to the origins of others: readable, never credentials."""
+
+    async def inner(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            headers["Access-Control-Allow-Origin"] = origin or "*"
+            headers.add_vary_header("Cookie")
+            if origin:
+                headers.add_vary_header("Origin")
+            headers["X-Content-Type-Options"] = "nosniff"
+        await send(message)
+
+    return inner

@@ -1,0 +1,164 @@
+"""The files of datasets: nothing outside a dataset's directory can be listed, read or written.
+
+The wire knows logical paths, ``/datasets/NAME/sub/x.jpg``; where they lie on disk is decided
+here and never told. A path is taken apart into segments and every segment is checked; then the
+real path, with all symbolic links resolved, must still lie in the dataset's real directory.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+LOGICAL_ROOT = "/datasets/"
+# The limit of a name on the file systems in use.
+MAX_NAME_BYTES = 255
+_COPY_BYTES = 1024 * 1024
+
+
+class OutsideError(ValueError):
+    """A path that does not stay inside its dataset, or a name that cannot be one."""
+
+
+def checked_name(name: str) -> str:
+    """``name`` if it can name one file or folder: no separators, dots alone or control characters.
+
+    Raises `OutsideError`.
+    """
+    control = any(character < " " or character == "\x7f" for character in name)
+    if name in ("", ".", "..") or "/" in name or "\\" in name or control:
+        raise OutsideError(f"{name!r} cannot be the name of a file or folder.")
+    try:
+        too_long = len(name.encode()) > MAX_NAME_BYTES
+    except UnicodeEncodeError:
+        raise OutsideError("A name must be valid Unicode.") from None
+    if too_long:
+        raise OutsideError("A name must be shorter than 256 bytes.")
+    return name
+
+
+def logical_directory(dataset_name: str) -> str:
+    """The directory of a dataset as the wire shows it, ending in a slash."""
+    return f"{LOGICAL_ROOT}{dataset_name}/"
+
+
+def segments(folder: str) -> list[str]:
+    """The checked segments of a relative path; one slash at either end does not matter."""
+    trimmed = folder.removeprefix("/").removesuffix("/")
+    return [checked_name(segment) for segment in trimmed.split("/")] if trimmed else []
+
+
+class Folders:
+    """The directories of the datasets below one root."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def create(self, dataset_name: str) -> None:
+        """Make a dataset's directory; one that is there (with images to scan) is kept."""
+        path = self._root / checked_name(dataset_name)
+        path.mkdir(parents=True, exist_ok=True)
+        self._inside(dataset_name, path)
+
+    def directory(self, dataset_name: str, relative: list[str] | None = None) -> Path:
+        """The real directory of a dataset, or of a folder inside it.
+
+        Raises `OutsideError`, or FileNotFoundError when it is not there.
+        """
+        path = self._inside(dataset_name, self._base(dataset_name).joinpath(*(relative or [])))
+        if not path.is_dir():
+            raise FileNotFoundError(path)
+        return path
+
+    def file(self, logical: str) -> Path:
+        """The real file of a logical path. Raises as `directory` does."""
+        name, *relative = segments(logical.removeprefix(LOGICAL_ROOT))
+        path = self._inside(name, self._base(name).joinpath(*relative))
+        if not path.is_file():
+            raise FileNotFoundError(path)
+        return path
+
+    def subdirectories(self, dataset_name: str, relative: list[str]) -> list[str]:
+        """The names of the folders in a folder that a scan would enter, sorted."""
+        with os.scandir(self.directory(dataset_name, relative)) as entries:
+            return sorted(entry.name for entry in entries if is_scanned_folder(entry))
+
+    def reserve(self, dataset_name: str, relative: list[str]) -> Incoming:
+        """A place for a new file in a folder that is made when it is not there."""
+        *folder, name = relative
+        base = self._base(dataset_name)
+        directory = self._inside(dataset_name, base)
+        for segment in folder:  # one by one: a link must be noticed before it is followed
+            directory = self._inside(dataset_name, directory / segment)
+            directory.mkdir(exist_ok=True)
+        return Incoming(directory, name)
+
+    def _base(self, dataset_name: str) -> Path:
+        return self._root / checked_name(dataset_name)
+
+    def _inside(self, dataset_name: str, path: Path) -> Path:
+        """The real path, if it lies in the dataset's directory, which itself is no link."""
+        base = self._root.resolve() / dataset_name
+        try:
+            real = path.resolve()
+        except (OSError, RuntimeError, ValueError):  # a loop of links, a NUL
+            raise OutsideError("The path cannot be followed.") from None
+        if real != base and base not in real.parents:
+            raise OutsideError("The path leads out of the dataset.")
+        return real
+
+
+class Incoming:
+    """A file on its way in: written under a hidden name, then given its own, never replacing one.
+
+    The hidden name starts with a dot in the same directory: a scan does not see it, and giving
+    the name is one atomic step.
+    """
+
+    def __init__(self, directory: Path, name: str) -> None:
+        self._target = directory / name
+        self._hidden = directory / f".coir-{secrets.token_hex(8)}"
+
+    def write(self, content: BinaryIO) -> Path:
+        """Copy the content and see it on disk; returns where it lies until `keep`."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        with os.fdopen(os.open(self._hidden, flags, 0o644), "wb") as file:
+            while block := content.read(_COPY_BYTES):
+                file.write(block)
+            file.flush()
+            os.fsync(file.fileno())
+        return self._hidden
+
+    def keep(self) -> None:
+        """Give the file its name. Raises FileExistsError when the name is taken."""
+        os.link(self._hidden, self._target)
+
+    def undo(self) -> None:
+        """Take the name back after `keep`."""
+        self._target.unlink()
+
+    def discard(self) -> None:
+        """Remove the hidden name; nothing is left unless the file was kept."""
+        with suppress(FileNotFoundError):
+            self._hidden.unlink()
+
+
+def is_scanned_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether a scan enters this folder: no link, no leading dot, a name in Unicode."""
+    return (
+        not entry.name.startswith(".")
+        and is_unicode(entry.name)
+        and entry.is_dir(follow_symlinks=False)
+    )
+
+
+def is_unicode(name: str) -> bool:
+    """Whether the bytes of a name on disk are UTF-8 (others arrive as lone surrogates)."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

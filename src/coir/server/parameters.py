@@ -1,0 +1,126 @@
+"""The parameters of a request: where they may stand, and what they must be."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import Depends, Request
+
+from coir.server.answers import invalid, refused
+
+# Python, SQLite and the wire meet here.
+MAX_INTEGER = 2**63 - 1
+
+IN_JSON = "the JSON body"
+IN_QUERY = "the query string"
+ANYWHERE = "the JSON body or the post body or the query string"
+
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+
+
+async def json_object(request: Request) -> dict[str, Any]:
+    """The JSON object of the body; empty when the body is of another type.
+
+    Only a body that calls itself JSON is read as such (recorded: login.form_encoded_body): a page
+    of another site cannot send one without asking first.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json" and not kind.endswith("+json"):
+        return {}
+    body = await request.body()
+    if not body:
+        return {}
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise refused(
+            "The browser (or proxy) sent a request that this server could not understand."
+        ) from None
+    return value if isinstance(value, dict) else {}
+
+
+async def values(request: Request) -> dict[str, Any]:
+    """The parameters of the JSON body, the form and the query; the former hide the latter."""
+    found: dict[str, Any] = {}
+    for name, value in request.query_params.multi_items():
+        found.setdefault(name, value)
+    if request.headers.get("content-type", "").lower().startswith(_FORMS):
+        async with request.form(max_files=1, max_fields=100) as form:
+            found |= {name: value for name, value in form.items() if isinstance(value, str)}
+    return found | await json_object(request)
+
+
+Body = Annotated[dict[str, Any], Depends(json_object)]
+Values = Annotated[dict[str, Any], Depends(values)]
+
+
+def query(request: Request) -> dict[str, str]:
+    """The query's parameters; of a repeated one the first counts (recorded: id__gt repeated)."""
+    found: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        found.setdefault(name, value)
+    return found
+
+
+def integer(given: dict[str, Any], name: str, default: int | None = None) -> int | None:
+    """An integer parameter as the contract reads it, or the default when it is absent."""
+    value = given.get(name)
+    if value is None:
+        return default
+    if isinstance(value, (str, int)) and not isinstance(value, bool):
+        return parsed_integer(name, value)
+    raise invalid({name: f"{name} must be an integer"})
+
+
+def parsed_integer(name: str, value: str | int) -> int:
+    """``value`` as an integer that the database can hold."""
+    try:
+        number = int(value)
+    except ValueError:
+        # The recorded wording; a text of thousands of digits is refused with the same.
+        text = str(value)[:80]
+        raise invalid({name: f"invalid literal for int() with base 10: {text!r}"}) from None
+    if abs(number) > MAX_INTEGER:
+        raise invalid({name: f"{name} must be between -{MAX_INTEGER} and {MAX_INTEGER}"})
+    return number
+
+
+def required_text(given: dict[str, Any], name: str, where: str = IN_JSON) -> str:
+    """A text parameter that must be there."""
+    value = given.get(name)
+    if value is None:
+        raise invalid({name: f"Missing required parameter in {where}"})
+    if not isinstance(value, str):
+        raise invalid({name: f"{name} must be a text"})
+    return value
+
+
+def optional_text(given: dict[str, Any], name: str) -> str | None:
+    """A text parameter, or None."""
+    return None if given.get(name) is None else required_text(given, name)
+
+
+def texts(given: dict[str, Any], name: str) -> list[str]:
+    """A list of texts; empty when absent. One text alone is a list of one."""
+    value = given.get(name)
+    if value is None:
+        return []
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return value
+    raise invalid({name: f"{name} must be a list of texts"})
+
+
+def mapping(given: dict[str, Any], name: str) -> dict[str, Any] | None:
+    """A JSON object, or None."""
+    value = given.get(name)
+    if value is None or isinstance(value, dict):
+        return value
+    raise invalid({name: f"{name} must be an object"})
+
+
+def truth(given: dict[str, Any], name: str) -> bool:
+    """A flag as the picture route reads it: any text but an empty one is true."""
+    return bool(given.get(name))

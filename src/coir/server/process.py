@@ -1,0 +1,72 @@
+"""The process that serves: one socket, one line on stdout, a graceful end."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import sys
+import threading
+from types import FrameType
+
+import uvicorn
+
+from coir.server.app import create_app
+from coir.server.settings import Settings
+
+# Longer than any page takes; a job stops at its next batch.
+GRACE_SECONDS = 10
+
+
+def serve(settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT, then finish what is under way; returns 0.
+
+    Prints one line, ``coir is serving at http://HOST:PORT``, once connections are accepted.
+    Raises OSError when the address is taken, `MigrationError` and `SecretError`.
+    """
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
+    with _bound(settings) as listening:
+        config = uvicorn.Config(
+            create_app(settings),
+            log_config=None,  # uvicorn's own would write to stdout
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+        if threading.current_thread() is threading.main_thread():
+            # uvicorn raises the signal again after its graceful end: it must find a handler
+            # that does not kill the process.
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, _nothing)
+        server = _Announcing(config, _url(listening))
+        server.run(sockets=[listening])
+    return 0 if server.started else 1
+
+
+class _Announcing(uvicorn.Server):
+    """A server that says when it accepts connections."""
+
+    def __init__(self, config: uvicorn.Config, url: str) -> None:
+        super().__init__(config)
+        self._url = url
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        if self.started:
+            sys.stdout.write(f"coir is serving at {self._url}\n")
+            sys.stdout.flush()
+
+
+def _bound(settings: Settings) -> socket.socket:
+    """A listening socket; bound here so that the port 0 means a free one that can be told."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    return socket.create_server((settings.host, settings.port), family=family, backlog=512)
+
+
+def _url(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _nothing(_number: int, _frame: FrameType | None) -> None:
+    """Let the first handler's work stand."""

@@ -1,0 +1,41 @@
+"""What the server is."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+from sqlalchemy import func, select
+
+from coir import __version__
+from coir.server.answers import answer
+from coir.server.state import state_of
+from coir.server.store.tables import users
+
+router = APIRouter(prefix="/api/info")
+
+# Clients find the contract's version here; coir's own stands under "coir".
+CONTRACT = {
+    "name": "COCO Annotator",
+    "author": "Justin Brooks",
+    "demo": "https://annotator.justinbrooks.ca/",
+    "repo": "https://github.com/jsbroks/coco-annotator",
+    "git": {"tag": "v0.11.1"},
+    "login_enabled": True,
+}
+# Fast paths that the original lacks are announced here as they come.
+FEATURES: tuple[str, ...] = ()
+
+
+@router.get("/")
+def info(request: Request) -> Response:
+    """Name, version and whether one can register; open to all."""
+    state = state_of(request)
+    with state.store.read() as connection:
+        total = connection.execute(select(func.count()).select_from(users)).scalar_one()
+    return answer(
+        CONTRACT
+        | {
+            "total_users": total,
+            "allow_registration": state.settings.allow_registration,
+            "coir": {"version": __version__, "features": list(FEATURES)},
+        }
+    )

@@ -1,0 +1,32 @@
+"""What the routes of one server share: opened at its start, closed at its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from coir.server.folders import Folders
+from coir.server.jobs import Jobs
+from coir.server.passwords import Passwords
+from coir.server.sessions import Sessions
+from coir.server.settings import Settings
+from coir.server.store.engine import Store
+
+
+@dataclass(frozen=True, slots=True)
+class ServerState:
+    """The parts of a running server."""
+
+    settings: Settings
+    store: Store
+    folders: Folders
+    passwords: Passwords
+    sessions: Sessions
+    jobs: Jobs
+
+
+def state_of(request: Request) -> ServerState:
+    """The server that this request reached."""
+    state: ServerState = request.app.state.server
+    return state

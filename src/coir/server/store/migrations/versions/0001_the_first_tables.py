@@ -1,0 +1,214 @@
+"""The first tables."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def upgrade() -> None:
+    """Apply."""
+    op.create_table(
+        "users",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("oid", sa.Text(), nullable=False),
+        sa.Column("username", sa.Text(), nullable=False),
+        sa.Column("username_folded", sa.Text(), nullable=False),
+        sa.Column("password_hash", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=True),
+        sa.Column("email", sa.Text(), nullable=True),
+        sa.Column("is_admin", sa.Boolean(), nullable=False),
+        sa.Column("preferences", sa.JSON(), nullable=False),
+        sa.Column("last_seen", sa.BigInteger(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
+        sa.UniqueConstraint("oid", name=op.f("uq_users_oid")),
+        sa.UniqueConstraint("username_folded", name=op.f("uq_users_username_folded")),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "categories",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("supercategory", sa.Text(), nullable=False),
+        sa.Column("color", sa.Text(), nullable=True),
+        sa.Column("metadata", sa.JSON(), nullable=False),
+        sa.Column("creator_id", ID, nullable=False),
+        sa.Column("keypoint_edges", sa.JSON(), nullable=False),
+        sa.Column("keypoint_labels", sa.JSON(), nullable=False),
+        sa.Column("keypoint_colors", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("deleted", sa.Boolean(), nullable=False),
+        sa.Column("deleted_date", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["creator_id"], ["users.id"], name=op.f("fk_categories_creator_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_categories")),
+        sa.UniqueConstraint("creator_id", "name", name=op.f("uq_categories_creator_id_name")),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "datasets",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("owner_id", ID, nullable=False),
+        sa.Column("categories", sa.JSON(), nullable=False),
+        sa.Column("default_annotation_metadata", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("deleted", sa.Boolean(), nullable=False),
+        sa.Column("deleted_date", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["owner_id"], ["users.id"], name=op.f("fk_datasets_owner_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_datasets")),
+        sa.UniqueConstraint("name", name=op.f("uq_datasets_name")),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "sessions",
+        sa.Column("token_hash", sa.Text(), nullable=False),
+        sa.Column("user_id", ID, nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name=op.f("fk_sessions_user_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_sessions")),
+    )
+    with op.batch_alter_table("sessions", schema=None) as batch_op:
+        batch_op.create_index("ix_sessions_user_id", ["user_id"], unique=False)
+
+    op.create_table(
+        "images",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("dataset_id", ID, nullable=False),
+        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("file_name", sa.Text(), nullable=False),
+        sa.Column("width", sa.Integer(), nullable=False),
+        sa.Column("height", sa.Integer(), nullable=False),
+        sa.Column("annotated", sa.Boolean(), nullable=False),
+        sa.Column("num_annotations", sa.Integer(), nullable=False),
+        sa.Column("category_ids", sa.JSON(), nullable=False),
+        sa.Column("metadata", sa.JSON(), nullable=False),
+        sa.Column("milliseconds", sa.BigInteger(), nullable=False),
+        sa.Column("events", sa.JSON(), nullable=False),
+        sa.Column("regenerate_thumbnail", sa.Boolean(), nullable=False),
+        sa.Column("license", sa.Integer(), nullable=True),
+        sa.Column("coco_url", sa.Text(), nullable=True),
+        sa.Column("image_url", sa.Text(), nullable=True),
+        sa.Column("thumbnail_url", sa.Text(), nullable=True),
+        sa.Column("date_captured", sa.BigInteger(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("deleted", sa.Boolean(), nullable=False),
+        sa.Column("deleted_date", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["dataset_id"], ["datasets.id"], name=op.f("fk_images_dataset_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_images")),
+        sa.UniqueConstraint("path", name=op.f("uq_images_path")),
+        sqlite_autoincrement=True,
+    )
+    with op.batch_alter_table("images", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_images_dataset_id_file_name_id",
+            ["dataset_id", "file_name", "id"],
+            unique=False,
+            sqlite_where=sa.text("deleted = 0"),
+            postgresql_where=sa.text("deleted = 0"),
+        )
+        batch_op.create_index(
+            "ix_images_dataset_id_id",
+            ["dataset_id", "id"],
+            unique=False,
+            sqlite_where=sa.text("deleted = 0"),
+            postgresql_where=sa.text("deleted = 0"),
+        )
+
+    op.create_table(
+        "shares",
+        sa.Column("dataset_id", ID, nullable=False),
+        sa.Column("user_id", ID, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["dataset_id"], ["datasets.id"], name=op.f("fk_shares_dataset_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name=op.f("fk_shares_user_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("dataset_id", "user_id", name=op.f("pk_shares")),
+    )
+    with op.batch_alter_table("shares", schema=None) as batch_op:
+        batch_op.create_index("ix_shares_user_id", ["user_id"], unique=False)
+
+    op.create_table(
+        "tasks",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("group", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("dataset_id", ID, nullable=True),
+        sa.Column("creator_id", ID, nullable=False),
+        sa.Column("completed", sa.Boolean(), nullable=False),
+        sa.Column("progress", sa.Float(), nullable=False),
+        sa.Column("errors", sa.Integer(), nullable=False),
+        sa.Column("warnings", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["creator_id"], ["users.id"], name=op.f("fk_tasks_creator_id")),
+        sa.ForeignKeyConstraint(["dataset_id"], ["datasets.id"], name=op.f("fk_tasks_dataset_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tasks")),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "annotations",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("image_id", ID, nullable=False),
+        sa.Column("dataset_id", ID, nullable=False),
+        sa.Column("category_id", sa.BigInteger(), nullable=True),
+        sa.Column("segmentation", sa.JSON(), nullable=False),
+        sa.Column("area", sa.Float(), nullable=False),
+        sa.Column("bbox", sa.JSON(), nullable=False),
+        sa.Column("iscrowd", sa.Boolean(), nullable=False),
+        sa.Column("isbbox", sa.Boolean(), nullable=False),
+        sa.Column("creator_id", ID, nullable=False),
+        sa.Column("color", sa.Text(), nullable=True),
+        sa.Column("keypoints", sa.JSON(), nullable=False),
+        sa.Column("metadata", sa.JSON(), nullable=False),
+        sa.Column("paper_object", sa.JSON(), nullable=False),
+        sa.Column("milliseconds", sa.BigInteger(), nullable=False),
+        sa.Column("events", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("deleted", sa.Boolean(), nullable=False),
+        sa.Column("deleted_date", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["creator_id"], ["users.id"], name=op.f("fk_annotations_creator_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["dataset_id"], ["datasets.id"], name=op.f("fk_annotations_dataset_id")
+        ),
+        sa.ForeignKeyConstraint(["image_id"], ["images.id"], name=op.f("fk_annotations_image_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_annotations")),
+        sqlite_autoincrement=True,
+    )
+    with op.batch_alter_table("annotations", schema=None) as batch_op:
+        batch_op.create_index("ix_annotations_dataset_id", ["dataset_id"], unique=False)
+        batch_op.create_index(
+            "ix_annotations_image_id_category_id",
+            ["image_id", "category_id"],
+            unique=False,
+            sqlite_where=sa.text("deleted = 0"),
+            postgresql_where=sa.text("deleted = 0"),
+        )
+
+    op.create_table(
+        "task_logs",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("task_id", ID, nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("level", sa.Text(), nullable=False),
+        sa.Column("line", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["task_id"], ["tasks.id"], name=op.f("fk_task_logs_task_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_task_logs")),
+    )
+    with op.batch_alter_table("task_logs", schema=None) as batch_op:
+        batch_op.create_index("ix_task_logs_task_id", ["task_id"], unique=False)

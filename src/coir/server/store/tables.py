@@ -1,0 +1,207 @@
+"""The tables. Timestamps are integers: milliseconds since 1970 in UTC, as the wire has them.
+
+Ids are AUTOINCREMENT: they ascend and are never reused, also after a row is gone, because a
+client's high-water mark and a mirror's tombstones rely on it.
+"""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+)
+
+# SQLite numbers rows itself only for the type INTEGER; PostgreSQL wants bigint.
+Id = BigInteger().with_variant(Integer, "sqlite")
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("oid", Text, nullable=False, unique=True),  # what the wire shows as {"$oid": …}
+    Column("username", Text, nullable=False),
+    Column("username_folded", Text, nullable=False, unique=True),
+    Column("password_hash", Text, nullable=False),
+    Column("name", Text),
+    Column("email", Text),
+    Column("is_admin", Boolean, nullable=False, default=False),
+    Column("preferences", JSON, nullable=False, default=dict),
+    Column("last_seen", BigInteger),
+    Column("created_at", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("token_hash", Text, primary_key=True),  # a copy of the database opens no session
+    Column("user_id", Id, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index("ix_sessions_user_id", "user_id"),
+)
+
+datasets = Table(
+    "datasets",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("owner_id", Id, ForeignKey("users.id"), nullable=False),
+    Column("categories", JSON, nullable=False, default=list),
+    Column("default_annotation_metadata", JSON, nullable=False, default=dict),
+    Column("created_at", BigInteger, nullable=False),
+    Column("deleted", Boolean, nullable=False, default=False),
+    Column("deleted_date", BigInteger),
+    sqlite_autoincrement=True,
+)
+
+shares = Table(
+    "shares",
+    metadata,
+    Column("dataset_id", Id, ForeignKey("datasets.id", ondelete="CASCADE"), primary_key=True),
+    Column("user_id", Id, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Index("ix_shares_user_id", "user_id"),
+)
+
+categories = Table(
+    "categories",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("supercategory", Text, nullable=False, default=""),
+    Column("color", Text),
+    Column("metadata", JSON, nullable=False, default=dict),
+    Column("creator_id", Id, ForeignKey("users.id"), nullable=False),
+    Column("keypoint_edges", JSON, nullable=False, default=list),
+    Column("keypoint_labels", JSON, nullable=False, default=list),
+    Column("keypoint_colors", JSON, nullable=False, default=list),
+    Column("created_at", BigInteger, nullable=False),
+    Column("deleted", Boolean, nullable=False, default=False),
+    Column("deleted_date", BigInteger),
+    UniqueConstraint("creator_id", "name"),
+    sqlite_autoincrement=True,
+)
+
+images = Table(
+    "images",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("dataset_id", Id, ForeignKey("datasets.id"), nullable=False),
+    Column("path", Text, nullable=False, unique=True),  # /datasets/NAME/…, as the wire shows it
+    Column("file_name", Text, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("annotated", Boolean, nullable=False, default=False),
+    Column("num_annotations", Integer, nullable=False, default=0),
+    Column("category_ids", JSON, nullable=False, default=list),
+    Column("metadata", JSON, nullable=False, default=dict),
+    Column("milliseconds", BigInteger, nullable=False, default=0),
+    Column("events", JSON, nullable=False, default=list),
+    Column("regenerate_thumbnail", Boolean, nullable=False, default=False),
+    Column("license", Integer),
+    Column("coco_url", Text),
+    Column("image_url", Text),
+    Column("thumbnail_url", Text),
+    Column("date_captured", BigInteger),
+    Column("created_at", BigInteger, nullable=False),
+    Column("deleted", Boolean, nullable=False, default=False),
+    Column("deleted_date", BigInteger),
+    sqlite_autoincrement=True,
+)
+
+# A window (id__gte, id__lt) is counted on the first of these alone and read along it; the second
+# serves the default order. Only living images are in them, so a page never steps over the dead.
+Index(
+    "ix_images_dataset_id_id",
+    images.c.dataset_id,
+    images.c.id,
+    sqlite_where=images.c.deleted == false(),
+    postgresql_where=images.c.deleted == false(),
+)
+Index(
+    "ix_images_dataset_id_file_name_id",
+    images.c.dataset_id,
+    images.c.file_name,
+    images.c.id,
+    sqlite_where=images.c.deleted == false(),
+    postgresql_where=images.c.deleted == false(),
+)
+
+annotations = Table(
+    "annotations",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("image_id", Id, ForeignKey("images.id"), nullable=False),
+    Column("dataset_id", Id, ForeignKey("datasets.id"), nullable=False),
+    Column("category_id", BigInteger),  # the contract takes a category that does not exist
+    Column("segmentation", JSON, nullable=False, default=list),
+    Column("area", Float, nullable=False, default=0),
+    Column("bbox", JSON, nullable=False, default=lambda: [0, 0, 0, 0]),
+    Column("iscrowd", Boolean, nullable=False, default=False),
+    Column("isbbox", Boolean, nullable=False, default=False),
+    Column("creator_id", Id, ForeignKey("users.id"), nullable=False),
+    Column("color", Text),
+    Column("keypoints", JSON, nullable=False, default=list),
+    Column("metadata", JSON, nullable=False, default=dict),
+    Column("paper_object", JSON, nullable=False, default=list),
+    Column("milliseconds", BigInteger, nullable=False, default=0),
+    Column("events", JSON, nullable=False, default=list),
+    Column("created_at", BigInteger, nullable=False),
+    Column("deleted", Boolean, nullable=False, default=False),
+    Column("deleted_date", BigInteger),
+    sqlite_autoincrement=True,
+)
+# The counters of an image and the category filters look up the living annotations of an image.
+Index(
+    "ix_annotations_image_id_category_id",
+    annotations.c.image_id,
+    annotations.c.category_id,
+    sqlite_where=annotations.c.deleted == false(),
+    postgresql_where=annotations.c.deleted == false(),
+)
+Index("ix_annotations_dataset_id", annotations.c.dataset_id)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("key", Text, nullable=False),  # what the wire calls celery_id
+    Column("group", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("dataset_id", Id, ForeignKey("datasets.id")),
+    Column("creator_id", Id, ForeignKey("users.id"), nullable=False),
+    Column("completed", Boolean, nullable=False, default=False),
+    Column("progress", Float, nullable=False, default=0),
+    Column("errors", Integer, nullable=False, default=0),
+    Column("warnings", Integer, nullable=False, default=0),
+    Column("created_at", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+task_logs = Table(
+    "task_logs",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("task_id", Id, ForeignKey("tasks.id", ondelete="CASCADE"), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("level", Text, nullable=False),
+    Column("line", Text, nullable=False),
+    Index("ix_task_logs_task_id", "task_id"),
+)
