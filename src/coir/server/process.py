@@ -16,6 +16,7 @@ from coir.server.settings import Settings
 
 # Longer than any page takes; a job stops at its next batch.
 GRACE_SECONDS = 10
+BACKLOG = 512  # connections that wait while the process is busy with a page
 
 
 def serve(settings: Settings) -> int:
@@ -60,7 +61,17 @@ class _Announcing(uvicorn.Server):
 def _bound(settings: Settings) -> socket.socket:
     """A listening socket; bound here so that the port 0 means a free one that can be told."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    return socket.create_server((settings.host, settings.port), family=family, backlog=512)
+    # asyncio sets TCP_NODELAY only on a socket whose protocol is named; without it a small
+    # answer took 40 ms longer (measured: its second packet waits for the first one's ACK).
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((settings.host, settings.port))
+        listening.listen(BACKLOG)
+    except BaseException:
+        listening.close()
+        raise
+    return listening
 
 
 def _url(listening: socket.socket) -> str:

@@ -85,7 +85,9 @@ class Scan:
         """Insert what an upload has not registered in the meantime, and log it."""
         paths = [row["path"] for row in rows]
         with self.store.write() as connection:
-            asked = select(images.c.path).where(images.c.path.in_(paths))
+            asked = select(images.c.path).where(
+                images.c.dataset_id == self.dataset_id, images.c.path.in_(paths)
+            )
             present = set(connection.execute(asked).scalars())
             new = [row for row in rows if row["path"] not in present]
             if new:

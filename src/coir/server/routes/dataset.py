@@ -204,15 +204,14 @@ def paginated(given: dict[str, str], total: int) -> tuple[dict[str, int], int, i
 
 def _counted(connection: Connection, caller: Caller, dataset: Row[Any]) -> dict[str, Any]:
     """What a page of datasets shows of one beside its own fields, in the recorded order."""
-    number, annotated, first = connection.execute(
+    annotated, first = connection.execute(
         select(
-            func.count(images.c.id),
             func.count(images.c.id).filter(images.c.annotated),
             func.min(images.c.id),
         ).where(images.c.dataset_id == dataset.id, images.c.deleted == false())
     ).one()
     shown = {
-        "numberImages": number,
+        "numberImages": dataset.num_images,
         "numberAnnotated": annotated,
         "permissions": permissions(caller, dataset),
     }

@@ -216,8 +216,10 @@ def _register(state: ServerState, incoming: Incoming, values: dict[str, Any]) ->
     """Row and file appear together: a scan that sees the file waits for the row."""
     taken = refused("A file with this name is in the dataset already; choose another name.")
     with state.store.write() as connection:
-        path = values["path"]
-        if connection.execute(select(images.c.id).where(images.c.path == path)).first():
+        present = select(images.c.id).where(
+            images.c.dataset_id == values["dataset_id"], images.c.path == values["path"]
+        )
+        if connection.execute(present).first():
             raise taken
         made = insert(images).values(**values).returning(images.c.id)
         image_id: int = connection.execute(made).scalar_one()

@@ -28,10 +28,7 @@ _encoder = msgspec.json.Encoder()
 
 
 def living(dataset_id: int, condition: ColumnElement[bool]) -> ColumnElement[bool]:
-    """The images of a dataset that are not deleted and meet the condition.
-
-    `deleted = 0` is a literal in the SQL: only so does SQLite use the indexes of the living.
-    """
+    """The images of a dataset that are not deleted and meet the condition."""
     return and_(images.c.dataset_id == dataset_id, images.c.deleted == false(), condition)
 
 

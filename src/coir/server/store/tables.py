@@ -17,7 +17,6 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    false,
 )
 
 # SQLite numbers rows itself only for the type INTEGER; PostgreSQL wants bigint.
@@ -66,6 +65,9 @@ datasets = Table(
     Column("owner_id", Id, ForeignKey("users.id"), nullable=False),
     Column("categories", JSON, nullable=False, default=list),
     Column("default_annotation_metadata", JSON, nullable=False, default=dict),
+    # The living images, counted by the triggers of the first migration: every page of a dataset
+    # says how many there are, and counting 200,000 of them takes 10 ms.
+    Column("num_images", BigInteger, nullable=False, server_default="0"),
     Column("created_at", BigInteger, nullable=False),
     Column("deleted", Boolean, nullable=False, default=False),
     Column("deleted_date", BigInteger),
@@ -104,7 +106,7 @@ images = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("dataset_id", Id, ForeignKey("datasets.id"), nullable=False),
-    Column("path", Text, nullable=False, unique=True),  # /datasets/NAME/…, as the wire shows it
+    Column("path", Text, nullable=False),  # /datasets/NAME/…, as the wire shows it
     Column("file_name", Text, nullable=False),
     Column("width", Integer, nullable=False),
     Column("height", Integer, nullable=False),
@@ -123,25 +125,15 @@ images = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("deleted", Boolean, nullable=False, default=False),
     Column("deleted_date", BigInteger),
+    # One image for each file; also the order by path, and a folder as a range of paths.
+    UniqueConstraint("dataset_id", "path"),
+    # A window (id__gte, id__lt) is counted on this index alone and read along it. `deleted` is a
+    # column and not the condition of a partial index: SQLite then counts without the table
+    # (200,000 images: 4 ms instead of 13).
+    Index("ix_images_dataset_id_deleted_id", "dataset_id", "deleted", "id"),
+    # The default order, ties broken by id.
+    Index("ix_images_dataset_id_deleted_file_name_id", "dataset_id", "deleted", "file_name", "id"),
     sqlite_autoincrement=True,
-)
-
-# A window (id__gte, id__lt) is counted on the first of these alone and read along it; the second
-# serves the default order. Only living images are in them, so a page never steps over the dead.
-Index(
-    "ix_images_dataset_id_id",
-    images.c.dataset_id,
-    images.c.id,
-    sqlite_where=images.c.deleted == false(),
-    postgresql_where=images.c.deleted == false(),
-)
-Index(
-    "ix_images_dataset_id_file_name_id",
-    images.c.dataset_id,
-    images.c.file_name,
-    images.c.id,
-    sqlite_where=images.c.deleted == false(),
-    postgresql_where=images.c.deleted == false(),
 )
 
 annotations = Table(
@@ -166,18 +158,11 @@ annotations = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("deleted", Boolean, nullable=False, default=False),
     Column("deleted_date", BigInteger),
+    # The counters of an image and the category filters ask for its living annotations.
+    Index("ix_annotations_image_id_deleted_category_id", "image_id", "deleted", "category_id"),
+    Index("ix_annotations_dataset_id", "dataset_id"),
     sqlite_autoincrement=True,
 )
-# The counters of an image and the category filters look up the living annotations of an image.
-Index(
-    "ix_annotations_image_id_category_id",
-    annotations.c.image_id,
-    annotations.c.category_id,
-    sqlite_where=annotations.c.deleted == false(),
-    postgresql_where=annotations.c.deleted == false(),
-)
-Index("ix_annotations_dataset_id", annotations.c.dataset_id)
-
 tasks = Table(
     "tasks",
     metadata,

@@ -10,6 +10,28 @@ depends_on = None
 
 ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
+# datasets.num_images is the number of its living images, whoever writes the images.
+COUNTING = (
+    """
+    CREATE TRIGGER images_counted_in AFTER INSERT ON images WHEN NOT NEW.deleted BEGIN
+        UPDATE datasets SET num_images = num_images + 1 WHERE id = NEW.dataset_id;
+    END
+    """,
+    """
+    CREATE TRIGGER images_counted_out AFTER DELETE ON images WHEN NOT OLD.deleted BEGIN
+        UPDATE datasets SET num_images = num_images - 1 WHERE id = OLD.dataset_id;
+    END
+    """,
+    """
+    CREATE TRIGGER images_counted_again AFTER UPDATE OF deleted, dataset_id ON images BEGIN
+        UPDATE datasets SET num_images = num_images - 1
+            WHERE id = OLD.dataset_id AND NOT OLD.deleted;
+        UPDATE datasets SET num_images = num_images + 1
+            WHERE id = NEW.dataset_id AND NOT NEW.deleted;
+    END
+    """,
+)
+
 
 def upgrade() -> None:
     """Apply."""
@@ -59,6 +81,7 @@ def upgrade() -> None:
         sa.Column("owner_id", ID, nullable=False),
         sa.Column("categories", sa.JSON(), nullable=False),
         sa.Column("default_annotation_metadata", sa.JSON(), nullable=False),
+        sa.Column("num_images", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("deleted", sa.Boolean(), nullable=False),
         sa.Column("deleted_date", sa.BigInteger(), nullable=True),
@@ -105,23 +128,17 @@ def upgrade() -> None:
         sa.Column("deleted_date", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(["dataset_id"], ["datasets.id"], name=op.f("fk_images_dataset_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_images")),
-        sa.UniqueConstraint("path", name=op.f("uq_images_path")),
+        sa.UniqueConstraint("dataset_id", "path", name=op.f("uq_images_dataset_id_path")),
         sqlite_autoincrement=True,
     )
     with op.batch_alter_table("images", schema=None) as batch_op:
         batch_op.create_index(
-            "ix_images_dataset_id_file_name_id",
-            ["dataset_id", "file_name", "id"],
+            "ix_images_dataset_id_deleted_file_name_id",
+            ["dataset_id", "deleted", "file_name", "id"],
             unique=False,
-            sqlite_where=sa.text("deleted = 0"),
-            postgresql_where=sa.text("deleted = 0"),
         )
         batch_op.create_index(
-            "ix_images_dataset_id_id",
-            ["dataset_id", "id"],
-            unique=False,
-            sqlite_where=sa.text("deleted = 0"),
-            postgresql_where=sa.text("deleted = 0"),
+            "ix_images_dataset_id_deleted_id", ["dataset_id", "deleted", "id"], unique=False
         )
 
     op.create_table(
@@ -191,11 +208,9 @@ def upgrade() -> None:
     with op.batch_alter_table("annotations", schema=None) as batch_op:
         batch_op.create_index("ix_annotations_dataset_id", ["dataset_id"], unique=False)
         batch_op.create_index(
-            "ix_annotations_image_id_category_id",
-            ["image_id", "category_id"],
+            "ix_annotations_image_id_deleted_category_id",
+            ["image_id", "deleted", "category_id"],
             unique=False,
-            sqlite_where=sa.text("deleted = 0"),
-            postgresql_where=sa.text("deleted = 0"),
         )
 
     op.create_table(
@@ -212,3 +227,5 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("task_logs", schema=None) as batch_op:
         batch_op.create_index("ix_task_logs_task_id", ["task_id"], unique=False)
+    for trigger in COUNTING:
+        op.execute(trigger)
