@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from coir.server.process import serve
-from coir.server.settings import Settings
+from coir.server.settings import Settings, StartError
 
 
 def main() -> int:
@@ -15,7 +15,11 @@ def main() -> int:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=5000)
     given = parser.parse_args()
-    return serve(Settings.of(data=given.data, host=given.host, port=given.port))
+    try:
+        return serve(Settings.of(data=given.data, host=given.host, port=given.port))
+    except StartError as error:
+        sys.stderr.write(f"coir cannot serve: {error}\n")
+        return 1
 
 
 if __name__ == "__main__":

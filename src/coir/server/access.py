@@ -25,6 +25,15 @@ def signed_in(request: Request) -> Caller:
     return found
 
 
+def not_cross_site(request: Request) -> None:
+    """Refuse what a page of another site makes a browser send.
+
+    For the GETs of the contract that change something: SameSite=Lax lets a link carry the cookie.
+    """
+    if request.headers.get("sec-fetch-site") == "cross-site":
+        raise refused("This request cannot come from another site.", 403)
+
+
 SignedIn = Annotated[Caller, Depends(signed_in)]
 
 

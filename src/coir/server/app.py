@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from html import escape
 
 from fastapi import FastAPI, Request
+from sqlalchemy.exc import DatabaseError
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Match
@@ -19,7 +20,7 @@ from coir.server.passwords import Passwords
 from coir.server.routes import ROUTERS
 from coir.server.secret import read_or_create
 from coir.server.sessions import Sessions
-from coir.server.settings import Settings
+from coir.server.settings import Settings, StartError
 from coir.server.state import ServerState
 from coir.server.store.engine import Store
 from coir.server.store.migration import migrate
@@ -28,18 +29,16 @@ from coir.server.store.migration import migrate
 def open_state(settings: Settings) -> ServerState:
     """Make what is missing in the data directory and open it.
 
-    Raises `MigrationError`, `SecretError` and OSError.
+    Raises `StartError`.
     """
-    settings.datasets.mkdir(parents=True, exist_ok=True)
-    secret = read_or_create(settings.secret)
-    # It holds password hashes; SQLite gives its side files the mode of the database.
-    settings.database.touch(mode=0o600)
-    store = Store(settings.database)
     try:
-        migrate(store)
-    except BaseException:
-        store.close()
-        raise
+        settings.datasets.mkdir(parents=True, exist_ok=True)
+        secret = read_or_create(settings.secret)
+        # It holds password hashes; SQLite gives its side files the mode of the database.
+        settings.database.touch(mode=0o600)
+    except OSError as error:
+        raise StartError(f"{settings.data} cannot be used: {error}") from error
+    store = _opened_store(settings)
     passwords = Passwords()
     return ServerState(
         settings=settings,
@@ -49,6 +48,19 @@ def open_state(settings: Settings) -> ServerState:
         sessions=Sessions(store, secret, passwords),
         jobs=Jobs(store),
     )
+
+
+def _opened_store(settings: Settings) -> Store:
+    store = Store(settings.database)
+    try:
+        migrate(store)
+    except DatabaseError as error:
+        store.close()
+        raise StartError(f"{settings.database} cannot be opened: {error.orig}") from error
+    except BaseException:
+        store.close()
+        raise
+    return store
 
 
 def create_app(settings: Settings) -> FastAPI:

@@ -33,7 +33,7 @@ async def json_object(request: Request) -> dict[str, Any]:
         return {}
     try:
         value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise refused(
             "The browser (or proxy) sent a request that this server could not understand."
         ) from None

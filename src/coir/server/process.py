@@ -12,7 +12,7 @@ from types import FrameType
 import uvicorn
 
 from coir.server.app import create_app
-from coir.server.settings import Settings
+from coir.server.settings import Settings, StartError
 
 # Longer than any page takes; a job stops at its next batch.
 GRACE_SECONDS = 10
@@ -23,7 +23,7 @@ def serve(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT, then finish what is under way; returns 0.
 
     Prints one line, ``coir is serving at http://HOST:PORT``, once connections are accepted.
-    Raises OSError when the address is taken, `MigrationError` and `SecretError`.
+    Raises `StartError`, also when the address is taken.
     """
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
     with _bound(settings) as listening:
@@ -34,12 +34,12 @@ def serve(settings: Settings) -> int:
             server_header=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
-        if threading.current_thread() is threading.main_thread():
-            # uvicorn raises the signal again after its graceful end: it must find a handler
-            # that does not kill the process.
-            for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, _nothing)
         server = _Announcing(config, _url(listening))
+        if threading.current_thread() is threading.main_thread():
+            # uvicorn handles them itself while it runs, and raises them again after its graceful
+            # end: they must find a handler that does not kill the process.
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, server.end)
         server.run(sockets=[listening])
     return 0 if server.started else 1
 
@@ -50,6 +50,10 @@ class _Announcing(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, url: str) -> None:
         super().__init__(config)
         self._url = url
+
+    def end(self, _number: int, _frame: FrameType | None) -> None:
+        """Begin the graceful end."""
+        self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
@@ -68,16 +72,15 @@ def _bound(settings: Settings) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((settings.host, settings.port))
         listening.listen(BACKLOG)
-    except BaseException:
+    except OSError as error:
         listening.close()
-        raise
+        raise StartError(
+            f"{settings.host}:{settings.port} cannot be listened on ({error.strerror}): choose "
+            "another port, or 0 for a free one."
+        ) from error
     return listening
 
 
 def _url(listening: socket.socket) -> str:
     host, port = listening.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _nothing(_number: int, _frame: FrameType | None) -> None:
-    """Let the first handler's work stand."""

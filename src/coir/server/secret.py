@@ -6,11 +6,13 @@ import os
 import secrets
 from pathlib import Path
 
+from coir.server.settings import StartError
+
 # As long as the output of the hash it keys.
 SECRET_BYTES = 32
 
 
-class SecretError(Exception):
+class SecretError(StartError):
     """The secret file cannot be trusted; the message says what to do."""
 
 

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
+class StartError(Exception):
+    """The server cannot start; the message is a sentence that says what to do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The choices of one server; nothing changes while it runs.

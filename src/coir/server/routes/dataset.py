@@ -6,13 +6,14 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from sqlalchemy import Connection, Row, delete, false, func, insert, or_, select, update
 
 from coir.server import wire
 from coir.server.access import (
     SignedIn,
     managed_dataset,
+    not_cross_site,
     permissions,
     visible_categories,
     visible_dataset,
@@ -135,7 +136,7 @@ def remove(request: Request, dataset_id: int, caller: SignedIn) -> Response:
     return answer({"success": True})
 
 
-@router.get("/{dataset_id:id}/scan")
+@router.get("/{dataset_id:id}/scan", dependencies=[Depends(not_cross_site)])
 def scan(request: Request, dataset_id: int, caller: SignedIn) -> Response:
     """Start the job that registers new files; while one runs, that one is answered."""
     state = state_of(request)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from sqlalchemy import Connection, Row, func, insert, select, update
 from sqlalchemy import delete as delete_from
 
 from coir.server import wire
-from coir.server.access import SignedIn
+from coir.server.access import SignedIn, not_cross_site
 from coir.server.answers import answer, unsuccessful
 from coir.server.parameters import Body, optional_text, required_text
 from coir.server.passwords import MAX_PASSWORD_LENGTH
@@ -77,7 +77,7 @@ def me(request: Request, caller: SignedIn) -> Response:
     return answer({"user": wire.user(row)})
 
 
-@router.get("/logout")
+@router.get("/logout", dependencies=[Depends(not_cross_site)])
 def logout(request: Request, caller: SignedIn) -> Response:  # noqa: ARG001 - must be signed in
     """End the session of the cookie; it is worth nothing afterwards, wherever it was copied."""
     state_of(request).sessions.close(request.cookies.get(COOKIE, ""))

@@ -9,10 +9,11 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from coir.server.settings import StartError
 from coir.server.store.engine import Store
 
 
-class MigrationError(Exception):
+class MigrationError(StartError):
     """The database cannot be used by this version; the message says what to do."""
 
 

@@ -1,0 +1,108 @@
+"""A real server process on a free loopback port, and what tests need around it."""
+
+from __future__ import annotations
+
+import io
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx2 as httpx
+from PIL import Image
+
+# Generous: two cores may be busy with other tests.
+START_SECONDS = 30
+JOB_SECONDS = 30
+
+
+def picture(width: int = 96, height: int = 64, kind: str = "JPEG", color: str = "teal") -> bytes:
+    """A small real picture."""
+    written = io.BytesIO()
+    Image.new("RGB", (width, height), color).save(written, kind)
+    return written.getvalue()
+
+
+class Running:
+    """A server process over a data directory."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self._clients: list[httpx.Client] = []
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "coir.server", "--data", str(data), "--port", "0"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        assert line.startswith("coir is serving at http://127.0.0.1:"), self.end()
+        self.url = line.split()[-1]
+
+    def client(self, **options: Any) -> httpx.Client:
+        """A client without a session."""
+        # Without TLS there is nothing to verify, and loading certificates takes 50 ms.
+        made = httpx.Client(base_url=self.url, timeout=60, verify=False, **options)
+        self._clients.append(made)
+        return made
+
+    def user(self, name: str) -> httpx.Client:
+        """A client with the session of a user, who is registered when new."""
+        client = self.client()
+        given = {"username": name, "password": f"{name}-pw"}
+        if client.post("/api/user/login", json=given).status_code != 200:
+            assert client.post("/api/user/register", json=given).status_code == 200
+        return client
+
+    def database(self) -> sqlite3.Connection:
+        """The server's database, for what no route does yet."""
+        return sqlite3.connect(self.data / "coir.db", timeout=30, isolation_level=None)
+
+    def directory(self, dataset: str) -> Path:
+        """Where the files of a dataset lie."""
+        return self.data / "datasets" / dataset
+
+    def end(self) -> tuple[int, str, str]:
+        """End it as a service manager does; its exit code and the rest of its output."""
+        for client in self._clients:
+            client.close()
+        self._process.terminate()
+        out, err = self._process.communicate(timeout=30)
+        return self._process.returncode, out, err
+
+    def kill(self) -> None:
+        """End it as a power failure does."""
+        for client in self._clients:
+            client.close()
+        self._process.kill()
+        self._process.communicate(timeout=30)
+
+
+def created(client: httpx.Client, name: str, **more: Any) -> int:
+    """A new dataset's id."""
+    answer = client.post("/api/dataset/", json={"name": name, **more})
+    assert answer.status_code == 200, answer.text
+    return int(answer.json()["id"])
+
+
+def uploaded(
+    client: httpx.Client, dataset: int, name: str, content: bytes | None = None
+) -> httpx.Response:
+    """The answer to an upload."""
+    file = (name, picture() if content is None else content, "image/jpeg")
+    return client.post("/api/image/", data={"dataset_id": str(dataset)}, files={"image": file})
+
+
+def scanned(client: httpx.Client, dataset: int) -> dict[str, Any]:
+    """The job of a scan, once it is completed."""
+    ticket = client.get(f"/api/dataset/{dataset}/scan").json()
+    deadline = time.monotonic() + JOB_SECONDS
+    while time.monotonic() < deadline:
+        for job in client.get("/api/tasks/").json():
+            if job["id"] == ticket["id"] and job["completed"]:
+                return dict(job)
+        time.sleep(0.02)
+    raise AssertionError(f"the scan of dataset {dataset} did not end")
