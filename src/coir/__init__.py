@@ -1,3 +1,57 @@
-"""Everything out of COCO-Annotator: complete, fast and with proof."""
+"""Everything out of COCO-Annotator: complete, fast and with proof.
+
+import coir
+
+with coir.connect("http://localhost:5000", username="admin", password="…") as server:
+    scan = coir.Scan(server.dataset("birds"))
+    ids = scan.ids()
+    print(scan.certificate.words())
+"""
 
 __version__ = "0.1.0"
+
+from coir.client import AsyncDataset, AsyncServer, Dataset, Server, connect, connect_async
+from coir.errors import (
+    AuthenticationFailed,
+    CoirError,
+    ConnectionFailed,
+    DatasetNotFound,
+    IncompleteScan,
+    InvalidRequest,
+    PermissionDenied,
+    ServerFailed,
+    TLSFailed,
+    UnexpectedAnswer,
+)
+from coir.listing import get_all_image_ids
+from coir.model import DatasetInfo, Image, ServerInfo
+from coir.scan import AsyncScan, Certificate, Progress, Scan, Verdict
+
+__all__ = [
+    "AsyncDataset",
+    "AsyncScan",
+    "AsyncServer",
+    "AuthenticationFailed",
+    "Certificate",
+    "CoirError",
+    "ConnectionFailed",
+    "Dataset",
+    "DatasetInfo",
+    "DatasetNotFound",
+    "Image",
+    "IncompleteScan",
+    "InvalidRequest",
+    "PermissionDenied",
+    "Progress",
+    "Scan",
+    "Server",
+    "ServerFailed",
+    "ServerInfo",
+    "TLSFailed",
+    "UnexpectedAnswer",
+    "Verdict",
+    "__version__",
+    "connect",
+    "connect_async",
+    "get_all_image_ids",
+]

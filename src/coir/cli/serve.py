@@ -1,0 +1,44 @@
+"""`coir serve`: coir's own server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from coir.errors import CoirError
+
+__all__ = ["serve"]
+
+
+def serve(
+    data: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIR",
+            envvar="COIR_DATA",
+            help="Where everything is kept: the database, the secret, the pictures.",
+        ),
+    ] = Path("coir-data"),
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")
+    ] = 5000,
+    registration: Annotated[
+        bool, typer.Option(help="Whether newcomers may register themselves.")
+    ] = True,
+) -> None:
+    """Serve the COCO-Annotator API from one folder. The first to register is administrator.
+
+    Needs the extra 'server': pip install 'coir[server]'
+    """
+    try:
+        from coir.server import process
+        from coir.server.settings import Settings
+    except ModuleNotFoundError as missing:
+        raise CoirError(
+            f"The server needs a package that is not installed: {missing.name}.",
+            hint="Run: pip install 'coir[server]'",
+        ) from missing
+    process.serve(Settings.of(data, host=host, port=port, allow_registration=registration))

@@ -1,0 +1,61 @@
+"""Requests and answers as values, so that each route is written once.
+
+An *operation* is a generator that yields the requests it needs, receives their answers,
+and returns its result. It does no I/O: a synchronous and an asynchronous transport run
+the same operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, TypeVar
+
+__all__ = ["Answer", "Operation", "Request"]
+
+T = TypeVar("T")
+
+# On the original a request is answered within 180 s or its worker is killed; a listing
+# asks for answers of about half a second. A minute without a byte means that none comes.
+READ_TIMEOUT = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to ask: a method, a path below the server's address, and what goes with it.
+
+    The body is ``json``, or ``form`` fields with ``files`` (name and content by field).
+    ``attempts`` is how often it may be sent when no answer comes or the server is busy;
+    only requests that change nothing are ever sent twice.
+    """
+
+    method: str
+    path: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    json: Any = None
+    form: Mapping[str, str] | None = None
+    files: Mapping[str, tuple[str, bytes]] | None = None
+    attempts: int = 5
+    read_timeout: float = READ_TIMEOUT
+
+    @property
+    def safe(self) -> bool:
+        """Whether sending it twice does the same as sending it once."""
+        return self.method in {"GET", "HEAD"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: status, headers with lower-case names, body; seconds it took.
+
+    ``retries`` counts the times the request was sent in vain before.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    seconds: float
+    retries: int = 0
+
+
+Operation: TypeAlias = Generator[Request, Answer, T]

@@ -1,0 +1,88 @@
+"""The edge where other libraries' exceptions become coir's errors."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx2
+
+from coir.errors import CoirError, ConnectionFailed, InvalidRequest, TLSFailed, UnexpectedAnswer
+
+__all__ = ["translated"]
+
+TLS_HINT = (
+    "Check the host name and the date of its certificate; if a company's own authority "
+    "signed it, set SSL_CERT_FILE to that authority's file."
+)
+
+
+@contextmanager
+def translated(server: str) -> Iterator[None]:
+    """Let only coir's errors out; ``server`` is the address named in their sentences."""
+    try:
+        yield
+    except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as foreign:
+        raise _translation(foreign, server) from foreign
+
+
+def _translation(foreign: Exception, server: str) -> CoirError:
+    tls = _cause(foreign, ssl.SSLError)
+    if isinstance(tls, ssl.SSLCertVerificationError):
+        return TLSFailed(f"The certificate of {server} was not accepted: {_reason(foreign)}.",
+                         hint=TLS_HINT)  # fmt: skip
+    if tls is not None:
+        return TLSFailed(
+            f"{server} does not speak TLS: {_reason(foreign)}.",
+            hint="Check the port, and whether the address begins with http:// instead.",
+        )
+    match foreign:
+        case httpx2.ConnectTimeout() | httpx2.ConnectError():
+            return ConnectionFailed(
+                f"Could not connect to {server}: {_reason(foreign)}.",
+                hint="Check the address and port, and that the server is running.",
+            )
+        case httpx2.TimeoutException():
+            return ConnectionFailed(
+                f"{server} did not answer in time.",
+                hint="The server may be busy; try again later.",
+                timed_out=True,
+            )
+        case httpx2.InvalidURL() | httpx2.UnsupportedProtocol():
+            return InvalidRequest(
+                f"'{server}' is not the address of a web server.",
+                hint="An address looks like http://localhost:5000",
+            )
+        case httpx2.ProxyError():
+            return ConnectionFailed(
+                f"The proxy on the way to {server} refused: {_reason(foreign)}.",
+                hint="Check HTTP_PROXY, HTTPS_PROXY and NO_PROXY.",
+            )
+        case httpx2.RemoteProtocolError() if "disconnected" not in str(foreign):
+            return UnexpectedAnswer(
+                f"{server} does not speak HTTP the way a web server does: {_reason(foreign)}.",
+                hint="Check the port, and whether it wants https instead of http.",
+            )
+        case httpx2.DecodingError():
+            return UnexpectedAnswer(
+                f"The answer of {server} was damaged on its way: {_reason(foreign)}.",
+                hint="Try again; if it stays, a proxy in between changes answers.",
+            )
+        case _:
+            return ConnectionFailed(
+                f"The connection to {server} broke: {_reason(foreign)}.",
+                hint="The server or a proxy may have restarted; try again.",
+            )
+
+
+def _cause(error: BaseException | None, kind: type[Exception]) -> Exception | None:
+    """Find the error of a kind that an error was raised from."""
+    while error is not None and not isinstance(error, kind):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def _reason(foreign: Exception) -> str:
+    """Give the innermost cause in words, without a full stop."""
+    return (str(foreign) or type(foreign).__name__).rstrip(".")

@@ -1,0 +1,153 @@
+"""What an answer means: its status as an error, its body as typed values."""
+
+from __future__ import annotations
+
+import re
+from email.utils import parsedate_to_datetime
+from time import time
+from typing import TypeVar
+
+import msgspec
+
+from coir.client.exchange import Answer, Request
+from coir.errors import (
+    AuthenticationFailed,
+    CoirError,
+    InvalidRequest,
+    PermissionDenied,
+    ServerFailed,
+    UnexpectedAnswer,
+)
+
+__all__ = ["checked", "decoded"]
+
+T = TypeVar("T")
+
+NOT_COCO_HINT = (
+    "Check the address: open it in a browser and see whether COCO-Annotator appears. "
+    "A proxy's login page in between gives the same answer."
+)
+BUSY = {429, 502, 503, 504}
+
+
+class _Body(msgspec.Struct):
+    message: str = ""
+
+
+_decoders: dict[object, msgspec.json.Decoder[object]] = {}
+
+
+def checked(request: Request, answer: Answer) -> Answer:
+    """Give the answer back when it is a success.
+
+    Raises:
+        AuthenticationFailed: 401.
+        PermissionDenied: 403.
+        InvalidRequest: 400 with the server's own message.
+        ServerFailed: 5xx or 429.
+        UnexpectedAnswer: a redirect, or any other status.
+
+    """
+    if 200 <= answer.status < 300:
+        return answer
+    raise _error(request, answer)
+
+
+def decoded(request: Request, answer: Answer, kind: type[T]) -> T:
+    """Give the body of a successful answer as ``kind``.
+
+    Raises:
+        UnexpectedAnswer: HTML, broken JSON or values of another type; and what
+            `checked` raises.
+
+    """
+    checked(request, answer)
+    decoder = _decoders.get(kind)
+    if decoder is None:
+        decoder = _decoders[kind] = msgspec.json.Decoder(kind)
+    try:
+        return decoder.decode(answer.body)  # type: ignore[return-value]
+    except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
+        raise UnexpectedAnswer(
+            f"{_what(request)} answered with {_looks(answer)}: {wrong}.",
+            hint=NOT_COCO_HINT,
+        ) from wrong
+
+
+def _error(request: Request, answer: Answer) -> CoirError:
+    status, message = answer.status, _message(answer)
+    said = f": {message}" if message else ""
+    match status:
+        case 401:
+            return AuthenticationFailed(
+                "The server asks for a user name and password.",
+                hint="Give --username (the password is asked for), or set COIR_USERNAME "
+                "and COIR_PASSWORD.",
+            )
+        case 403:
+            return PermissionDenied(
+                f"The server does not allow this{said}",
+                hint="Ask the dataset's owner to share it with you.",
+            )
+        case _ if status >= 500 or status == 429:
+            return ServerFailed(
+                f"{_what(request)} failed on the server with status {status}{said}",
+                hint="Look into the server's log, or try again later.",
+                status=status,
+                retry_after=retry_after(answer),
+            )
+        case _ if 300 <= status < 400:
+            target = answer.headers.get("location", "elsewhere")
+            return UnexpectedAnswer(
+                f"{_what(request)} was redirected to {_shown(target)}; coir does not follow, "
+                "so that no password travels to another host.",
+                hint="If that is the server you mean, give its address.",
+            )
+        case 400 if message:
+            return InvalidRequest(f"The server refused {_what(request)}: {message}")
+        case _:
+            return UnexpectedAnswer(
+                f"{_what(request)} answered with status {status} and {_looks(answer)}.",
+                hint=NOT_COCO_HINT,
+            )
+
+
+def retry_after(answer: Answer) -> float | None:
+    """Give the seconds that a ``Retry-After`` header asks to wait (RFC 9110, 10.2.3)."""
+    value = answer.headers.get("retry-after", "").strip()
+    if value.isdigit():
+        return float(value)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time()) if value else None
+    except ValueError:
+        return None
+
+
+def _message(answer: Answer) -> str:
+    try:
+        return msgspec.json.decode(answer.body, type=_Body).message
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""
+
+
+def _what(request: Request) -> str:
+    return f"{request.method} {request.path}"
+
+
+def _shown(url: str) -> str:
+    """Leave out what a redirect's address may carry of secrets."""
+    return re.sub(r"//[^/@]*@", "//", url.split("?", 1)[0])
+
+
+def _looks(answer: Answer) -> str:
+    """Say what a body looks like, for a person who has to find out where it came from."""
+    start = answer.body[:300].lstrip().lower()
+    if not start:
+        return "an empty body"
+    if start.startswith((b"<!doctype", b"<html", b"<head", b"<?xml")):
+        title = re.search(rb"<title>\s*([^<]{1,60})", answer.body[:4000], re.IGNORECASE)
+        named = f" titled '{title[1].decode(errors='replace').strip()}'" if title else ""
+        return f"a web page{named} instead of JSON"
+    if start.startswith((b"{", b"[")):
+        return "JSON of another kind"
+    return "something that is not JSON"

@@ -1,0 +1,180 @@
+"""The routes of the contract as operations, each written once for both transports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from coir.client.credentials import Credentials
+from coir.client.exchange import Operation, Request
+from coir.client.reply import checked, decoded
+from coir.errors import AuthenticationFailed, DatasetNotFound, InvalidRequest
+from coir.model import DatasetInfo, Image, ImageId, Job, Page, Row, ServerInfo, Started, User
+
+__all__ = [
+    "annotate",
+    "create_dataset",
+    "dataset",
+    "datasets",
+    "delete_image",
+    "images",
+    "info",
+    "jobs",
+    "login",
+    "me",
+    "register",
+    "scan_folder",
+    "upload",
+]
+
+
+PAGES: Mapping[type, Any] = {Image: Page[Image], ImageId: Page[ImageId]}
+
+
+def info() -> Operation[ServerInfo]:
+    """Ask what the server is: ``GET /api/info/``, open to all.
+
+    Asked first and only twice: a wrong address should be told at once.
+    """
+    request = Request("GET", "/api/info/", attempts=2, read_timeout=20.0)
+    return decoded(request, (yield request), ServerInfo)
+
+
+def login(credentials: Credentials) -> Operation[None]:
+    """Start a session: ``POST /api/user/login``; the transport keeps its cookie.
+
+    Raises:
+        AuthenticationFailed: the user name or the password is wrong.
+
+    """
+    body = {"username": credentials.username, "password": credentials.password}
+    request = Request("POST", "/api/user/login", json=body)
+    answer = yield request
+    if answer.status in {400, 401}:
+        raise AuthenticationFailed(
+            f"The server does not accept this password for user '{credentials.username}'.",
+            hint="Check the spelling of both; the password is case-sensitive.",
+        )
+    checked(request, answer)
+
+
+def me() -> Operation[User]:
+    """Ask who is logged in: ``GET /api/user/``."""
+    request = Request("GET", "/api/user/")
+    answer = yield request
+    return decoded(request, answer, dict[str, User])["user"]
+
+
+def datasets() -> Operation[list[DatasetInfo]]:
+    """List the datasets that the user may see: ``GET /api/dataset/``."""
+    request = Request("GET", "/api/dataset/")
+    return decoded(request, (yield request), list[DatasetInfo])
+
+
+def dataset(wanted: str | int) -> Operation[DatasetInfo]:
+    """Find a dataset by its id or name; a name that looks like an id is tried as both.
+
+    Raises:
+        DatasetNotFound: there is none that the user may see.
+        InvalidRequest: the id of one dataset is the name of another.
+
+    """
+    visible = yield from datasets()
+    by_id = [one for one in visible if str(one.id) == str(wanted)]
+    by_name = [one for one in visible if one.name == wanted]
+    found = {one.id: one for one in by_id + by_name}
+    if len(found) > 1:
+        raise InvalidRequest(
+            f"'{wanted}' is the id of dataset '{by_id[0].name}' and the name of dataset "
+            f"{by_name[0].id}.",
+            hint="Give the other one of the two names or ids.",
+        )
+    if not found:
+        raise DatasetNotFound(
+            f"There is no dataset '{wanted}' that this user may see.",
+            hint=_among(visible),
+        )
+    return next(iter(found.values()))
+
+
+def images(dataset_id: int, params: Mapping[str, str], row: type[Row]) -> Operation[Page[Row]]:
+    """Read rows of a dataset: ``GET /api/dataset/{id}/data``.
+
+    The original answers 500, and coir's server 404, when the dataset is not there or not
+    shared: one look at the list of datasets tells that from real trouble.
+
+    Raises:
+        DatasetNotFound: there is none that the user may see.
+
+    """
+    request = Request("GET", f"/api/dataset/{dataset_id}/data", params)
+    answer = yield request
+    if answer.status in {404, 500}:
+        yield from _by_id(dataset_id)
+    return cast("Page[Row]", decoded(request, answer, PAGES[row]))
+
+
+def register(credentials: Credentials) -> Operation[None]:
+    """Register a user, and start a session: ``POST /api/user/register``."""
+    body = {"username": credentials.username, "password": credentials.password}
+    request = Request("POST", "/api/user/register", json=body)
+    checked(request, (yield request))
+
+
+def create_dataset(name: str, categories: Sequence[str] = ()) -> Operation[DatasetInfo]:
+    """Create a dataset: ``POST /api/dataset/``; categories that do not exist are created."""
+    body = {"name": name, "categories": list(categories)}
+    request = Request("POST", "/api/dataset/", json=body)
+    return decoded(request, (yield request), DatasetInfo)
+
+
+def scan_folder(dataset_id: int) -> Operation[int]:
+    """Have the server register the files in a dataset's folder; gives the job's id."""
+    request = Request("GET", f"/api/dataset/{dataset_id}/scan", attempts=1)
+    return decoded(request, (yield request), Started).id
+
+
+def jobs() -> Operation[list[Job]]:
+    """List the jobs of the server: ``GET /api/tasks/``."""
+    request = Request("GET", "/api/tasks/")
+    return decoded(request, (yield request), list[Job])
+
+
+def upload(dataset_id: int, name: str, content: bytes) -> Operation[int]:
+    """Upload an image: ``POST /api/image/``; gives its id."""
+    request = Request(
+        "POST",
+        "/api/image/",
+        form={"dataset_id": str(dataset_id)},
+        files={"image": (name, content)},
+    )
+    return decoded(request, (yield request), int)
+
+
+def delete_image(image_id: int) -> Operation[None]:
+    """Delete an image; the server keeps it for undoing: ``DELETE /api/image/{id}``."""
+    request = Request("DELETE", f"/api/image/{image_id}")
+    checked(request, (yield request))
+
+
+def annotate(image_id: int, category_id: int, polygon: Sequence[float]) -> Operation[None]:
+    """Add an annotation: ``POST /api/annotation/``; the polygon is x, y, x, y, … in pixels."""
+    body = {"image_id": image_id, "category_id": category_id, "segmentation": [list(polygon)]}
+    request = Request("POST", "/api/annotation/", json=body)
+    checked(request, (yield request))
+
+
+def _by_id(dataset_id: int) -> Operation[None]:
+    visible = yield from datasets()
+    if all(one.id != dataset_id for one in visible):
+        raise DatasetNotFound(
+            f"There is no dataset {dataset_id} that this user may see.", hint=_among(visible)
+        )
+
+
+def _among(visible: list[DatasetInfo]) -> str:
+    if not visible:
+        return "This user sees no dataset at all: ask the owner to share it."
+    names = ", ".join(f"'{one.name}' ({one.id})" for one in visible[:8])
+    more = ", …" if len(visible) > 8 else ""
+    return f"Those visible are {names}{more}; `coir datasets` lists them."

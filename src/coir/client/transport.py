@@ -1,0 +1,217 @@
+"""Sends requests over HTTP: one policy, a synchronous and an asynchronous sender.
+
+What is retried, and how long to wait, is decided here once: connection failures, 429,
+502, 503 and 504, for requests that change nothing, with exponential backoff and jitter,
+or the time that ``Retry-After`` asks for. A 500 is not retried: on the original it means
+"no such dataset" as often as trouble. Redirects are never followed, so that credentials
+reach no other host.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx2
+import stamina
+
+import coir
+from coir.client.credentials import Credentials
+from coir.client.exchange import Answer, Operation, Request
+from coir.client.failure import translated
+from coir.client.reply import BUSY, checked
+from coir.client.routes import login
+from coir.errors import ConnectionFailed, ServerFailed, TLSFailed
+
+__all__ = ["AsyncTransport", "Transport"]
+
+T = TypeVar("T")
+
+CONNECT_TIMEOUT = 10.0
+# Longer than any pause a server announces while it restarts, shorter than a coffee break.
+DEADLINE = 120.0
+WAIT_INITIAL, WAIT_MAX, WAIT_JITTER = 0.2, 8.0, 0.5
+
+
+class Transport:
+    """Runs operations against one server, synchronously; threads may share it."""
+
+    def __init__(self, url: str, credentials: Credentials) -> None:
+        self.url = url
+        self.credentials = credentials
+        with translated(url):
+            self._http = httpx2.Client(**_settings(url, credentials))
+
+    def run(self, operation: Operation[T]) -> T:
+        """Run an operation to its end and give its result."""
+        answer: Answer | None = None
+        try:
+            while True:
+                request = operation.send(answer) if answer else next(operation)
+                answer = self._renewed(request)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """The cookies of the session, for a program that brings its own HTTP."""
+        return dict(self._http.cookies)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _renewed(self, request: Request) -> Answer:
+        answer = self._patient(request)
+        if _session_ended(request, answer, self.credentials):
+            self.run(login(self.credentials))
+            answer = self._patient(request)
+        return answer
+
+    def _patient(self, request: Request) -> Answer:
+        for attempt in _attempts(request):
+            with attempt:
+                answer = self._once(request)
+                return _counted(_not_busy(request, answer), attempt.num)
+        raise AssertionError  # stamina raises what the last attempt raised
+
+    def _once(self, request: Request) -> Answer:
+        started = time.perf_counter()
+        with translated(self.url):
+            response = self._http.request(**_arguments(request))
+        return _answer(response, time.perf_counter() - started)
+
+
+class AsyncTransport:
+    """Runs operations against one server, asynchronously, on asyncio or trio."""
+
+    def __init__(self, url: str, credentials: Credentials) -> None:
+        self.url = url
+        self.credentials = credentials
+        with translated(url):
+            self._http = httpx2.AsyncClient(**_settings(url, credentials))
+
+    async def run(self, operation: Operation[T]) -> T:
+        """Run an operation to its end and give its result."""
+        answer: Answer | None = None
+        try:
+            while True:
+                request = operation.send(answer) if answer else next(operation)
+                answer = await self._renewed(request)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def _renewed(self, request: Request) -> Answer:
+        answer = await self._patient(request)
+        if _session_ended(request, answer, self.credentials):
+            await self.run(login(self.credentials))
+            answer = await self._patient(request)
+        return answer
+
+    async def _patient(self, request: Request) -> Answer:
+        async for attempt in _attempts(request):
+            with attempt:
+                answer = await self._once(request)
+                return _counted(_not_busy(request, answer), attempt.num)
+        raise AssertionError  # stamina raises what the last attempt raised
+
+    async def _once(self, request: Request) -> Answer:
+        started = time.perf_counter()
+        with translated(self.url):
+            response = await self._http.request(**_arguments(request))
+        return _answer(response, time.perf_counter() - started)
+
+
+def _settings(url: str, credentials: Credentials) -> dict[str, Any]:
+    return {
+        "base_url": url,
+        "cookies": dict(credentials.cookies),
+        "headers": {"user-agent": f"coir/{coir.__version__}", "accept": "application/json"},
+        "follow_redirects": False,
+    }
+
+
+def _arguments(request: Request) -> dict[str, Any]:
+    timeout = httpx2.Timeout(request.read_timeout, connect=CONNECT_TIMEOUT)
+    arguments: dict[str, Any] = {"method": request.method, "url": request.path, "timeout": timeout}
+    if request.params:
+        arguments["params"] = dict(request.params)
+    if request.json is not None:
+        arguments["json"] = request.json
+    if request.form is not None:
+        arguments |= {"data": dict(request.form), "files": dict(request.files or {})}
+    return arguments
+
+
+def _answer(response: httpx2.Response, seconds: float) -> Answer:
+    return Answer(response.status_code, response.headers, response.content, seconds)
+
+
+def _attempts(request: Request) -> Any:
+    return stamina.retry_context(
+        on=_backoff,
+        attempts=request.attempts if request.safe else 1,
+        timeout=DEADLINE,
+        wait_initial=WAIT_INITIAL,
+        wait_max=WAIT_MAX,
+        wait_jitter=WAIT_JITTER,
+    )
+
+
+def _backoff(error: Exception) -> bool | float:
+    """Say whether to send again, or after how many seconds."""
+    match error:
+        case TLSFailed():
+            return False
+        case ConnectionFailed(timed_out=timed_out):
+            # A request that timed out is asking for too much: whoever planned it must ask for less.
+            return not timed_out
+        case ServerFailed(retry_after=float(seconds)):
+            return min(seconds, DEADLINE)
+        case ServerFailed():
+            return True
+        case _:
+            return False
+
+
+def _not_busy(request: Request, answer: Answer) -> Answer:
+    """Raise for a status that says "not now", so that the request is sent again."""
+    return checked(request, answer) if answer.status in BUSY else answer
+
+
+def _counted(answer: Answer, attempt: int) -> Answer:
+    return replace(answer, retries=attempt - 1)
+
+
+def _session_ended(request: Request, answer: Answer, credentials: Credentials) -> bool:
+    return answer.status == 401 and credentials.can_log_in and request.method == "GET"

@@ -1,0 +1,101 @@
+"""A server of coir's own in a temporary folder, filled with a dataset, and ended again."""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from coir.client import Dataset, Server, connect, routes
+from coir.client.credentials import Credentials
+from coir.demo.pictures import lay_out
+from coir.errors import CoirError
+
+__all__ = ["Stage", "open_stage"]
+
+NAME = "days"
+CATEGORIES = ("person", "thing")
+# Every so many images, one is annotated: as in a dataset on which people have begun to work.
+ANNOTATED_EVERY = 15
+START_SECONDS = 30.0
+SQUARE = (4.0, 4.0, 40.0, 4.0, 40.0, 40.0, 4.0, 40.0)
+
+Teller = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A running server with one dataset; ``credentials`` are its administrator's."""
+
+    server: Server
+    dataset: Dataset
+    credentials: Credentials
+    photographs: int
+
+
+@contextmanager
+def open_stage(images: int, tell: Teller) -> Iterator[Stage]:
+    """Start a server, fill it with so many images, and end and remove it afterwards.
+
+    ``tell`` is called with what is being done, how much of it is done, and how much there is.
+    """
+    with tempfile.TemporaryDirectory(prefix="coir-demo-") as folder:
+        data = Path(folder) / "data"
+        tell("Starting the server", 0, 1)
+        with _process(data) as url:
+            credentials = Credentials("demo", secrets.token_urlsafe(12))
+            with connect(url) as newcomer:
+                newcomer.transport.run(routes.register(credentials))
+            with connect(url, username="demo", password=credentials.password) as server:
+                photographs = _fill(server, data, images, tell)
+                yield Stage(server, server.dataset(NAME), credentials, photographs)
+
+
+@contextmanager
+def _process(data: Path) -> Iterator[str]:
+    """Run `coir serve` on a free port; gives its address."""
+    log = data.with_name("server.log")
+    command = [sys.executable, "-m", "coir", "serve", "--data", str(data), "--port", "0"]
+    with log.open("wb") as stderr:
+        process = subprocess.Popen(  # noqa: S603 - our own command, no shell
+            command, stdout=subprocess.PIPE, stderr=stderr, text=True
+        )
+    try:
+        line = process.stdout.readline() if process.stdout else ""
+        if "http://" not in line:
+            raise CoirError(
+                "The demo's server did not start.",
+                hint=log.read_text(errors="replace")[-2000:] or "It said nothing.",
+            )
+        yield line[line.index("http://") :].strip()
+    finally:
+        process.terminate()
+        try:
+            process.wait(START_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout:
+            process.stdout.close()
+
+
+def _fill(server: Server, data: Path, images: int, tell: Teller) -> int:
+    run = server.transport.run
+    dataset = run(routes.create_dataset(NAME, CATEGORIES))
+    tell("Making pictures", 0, images)
+    photographs = lay_out(data / "datasets" / NAME, images)
+    job = run(routes.scan_folder(dataset.id))
+    while not (state := next(one for one in run(routes.jobs()) if one.id == job)).completed:
+        tell("The server registers them", int(images * state.progress / 100), images)
+        time.sleep(0.1)
+    some = range(1, images + 1, ANNOTATED_EVERY)
+    for done, image_id in enumerate(some):
+        tell("Annotating some", done, len(some))
+        run(routes.annotate(image_id, dataset.categories[done % len(CATEGORIES)], SQUARE))
+    return photographs

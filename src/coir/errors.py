@@ -1,0 +1,123 @@
+"""Every error that coir raises, each with its exit code.
+
+    CoirError                     1  anything below
+    ├── InvalidRequest            2  what was asked for makes no sense; nothing was sent
+    ├── ConnectionFailed          3  no answer: refused, unknown host, reset, timed out
+    │   └── TLSFailed             4  the server's certificate was not accepted
+    ├── UnexpectedAnswer          5  an answer that no COCO-Annotator server gives
+    ├── AuthenticationFailed      6  no credentials, or wrong ones
+    ├── DatasetNotFound           7  no such dataset, or no permission to see it
+    ├── PermissionDenied          8  visible, but not allowed
+    ├── ServerFailed              9  the server answered with an error of its own
+    └── IncompleteScan           10  a listing ended without proof that it is whole
+
+The message is one sentence on what happened; ``hint`` is the next thing to try. Neither
+ever holds a password or a cookie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+__all__ = [
+    "AuthenticationFailed",
+    "CoirError",
+    "ConnectionFailed",
+    "DatasetNotFound",
+    "IncompleteScan",
+    "InvalidRequest",
+    "PermissionDenied",
+    "ServerFailed",
+    "TLSFailed",
+    "UnexpectedAnswer",
+]
+
+
+class CoirError(Exception):
+    """The root of coir's errors: a sentence, and the next thing to try."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class InvalidRequest(CoirError):
+    """What was asked for makes no sense; nothing was sent."""
+
+    exit_code = 2
+
+
+class ConnectionFailed(CoirError):
+    """The server gave no answer: refused, unknown host, reset or timed out."""
+
+    exit_code = 3
+
+    def __init__(self, message: str, *, hint: str = "", timed_out: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.timed_out = timed_out
+
+
+class TLSFailed(ConnectionFailed):
+    """The server's certificate was not accepted."""
+
+    exit_code = 4
+
+
+class UnexpectedAnswer(CoirError):
+    """An answer that no COCO-Annotator server gives: HTML, broken JSON, wrong types."""
+
+    exit_code = 5
+
+
+class AuthenticationFailed(CoirError):
+    """The server wants credentials, or refused the ones it was given."""
+
+    exit_code = 6
+
+
+class DatasetNotFound(CoirError):
+    """No such dataset, or no permission to see it: the server tells nobody which."""
+
+    exit_code = 7
+
+
+class PermissionDenied(CoirError):
+    """The object is visible, but this user may not do that with it."""
+
+    exit_code = 8
+
+
+class ServerFailed(CoirError):
+    """The server answered with an error of its own.
+
+    ``status`` is the HTTP status; ``retry_after`` the seconds it asked to wait, if it did.
+    """
+
+    exit_code = 9
+
+    def __init__(
+        self, message: str, *, hint: str = "", status: int, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.retry_after = retry_after
+
+
+class IncompleteScan(CoirError):
+    """A listing ended without proof that it is whole.
+
+    ``certificate`` says why; ``ids`` are the image ids retrieved until then, ascending.
+    """
+
+    exit_code = 10
+
+    def __init__(
+        self, message: str, *, hint: str = "", certificate: Any, ids: Sequence[int]
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.certificate = certificate
+        self.ids = ids

@@ -1,0 +1,67 @@
+"""Windows of ids, and the requests a plan makes about them."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+__all__ = ["Ask", "Purpose", "Window"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Window:
+    """The ids from ``start`` up to, and without, ``stop``."""
+
+    start: int
+    stop: int
+
+    @property
+    def width(self) -> int:
+        """How many ids fit into it."""
+        return self.stop - self.start
+
+    def __contains__(self, image_id: int) -> bool:
+        return self.start <= image_id < self.stop
+
+    def cut(self, width: int) -> tuple[Window, Window | None]:
+        """Give its first ``width`` ids, and the rest if there is one."""
+        middle = self.start + max(1, width)
+        if middle >= self.stop:
+            return self, None
+        return Window(self.start, middle), Window(middle, self.stop)
+
+    def __str__(self) -> str:
+        return f"[{self.start}, {self.stop})"
+
+
+class Purpose(enum.Enum):
+    """Why a request is made."""
+
+    HIGHEST = "the largest id"
+    LOWEST = "the smallest id"
+    EMPTY = "whether filters are obeyed"
+    READ = "the rows of a window"
+    CLOSE = "the count at the end"
+    LOCATE = "the count of a part"
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request for rows of the dataset: at most ``limit`` of ``window``, by id.
+
+    ``attempt`` counts from 0 the times that this window was asked for in vain.
+    """
+
+    purpose: Purpose
+    window: Window | None = None
+    limit: int = 1
+    attempt: int = 0
+
+    @property
+    def params(self) -> dict[str, str]:
+        """The query of ``GET /api/dataset/{id}/data``."""
+        order = "-id" if self.purpose is Purpose.HIGHEST else "id"
+        params = {"page": "1", "limit": str(self.limit), "order": order}
+        if self.window is not None:
+            params |= {"id__gte": str(self.window.start), "id__lt": str(self.window.stop)}
+        return params

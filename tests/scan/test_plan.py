@@ -1,0 +1,154 @@
+"""The planner against a simulated original: what it asks for, and how much that costs."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from simulation import ROW_SECONDS, Simulation, scanned
+
+from coir.errors import AuthenticationFailed, ServerFailed
+from coir.scan.pace import MOST_ROWS, TARGET_SECONDS
+from coir.scan.plan import ATTEMPTS, Phase, Planner
+from coir.scan.window import Purpose
+
+PROBES_AND_COUNT = 4
+
+
+@pytest.mark.parametrize("in_flight", [1, 2, 4, 16])
+def test_a_dense_dataset_is_read_in_few_windows(in_flight: int) -> None:
+    """200,000 consecutive ids take little more than the server's own time for the rows."""
+    simulation, _ = scanned(range(1, 200_001), in_flight)
+    assert simulation.rows_served < 200_000 * 1.01
+    assert simulation.clock < 1.4 * 200_000 * ROW_SECONDS + 1.5
+    assert len(simulation.served) < 60 * max(1, in_flight / 2)
+
+
+def test_no_answer_blocks_the_server_for_long() -> None:
+    """The time an answer takes, with what queues before it, stays near the target."""
+    simulation, _ = scanned(range(1, 1_000_001))
+    reads = [ask for ask in simulation.served if ask.purpose is Purpose.READ]
+    assert max(ask.limit for ask in reads) <= MOST_ROWS
+    windows_only = Simulation(list(range(1, 1_000_001)))
+    assert all(windows_only.page(ask)[2] < 1.5 * TARGET_SECONDS for ask in reads)
+
+
+@pytest.mark.parametrize("others", [0.0, 1.0])
+def test_a_sparse_dataset_costs_few_requests(others: float) -> None:
+    """1,000 images spread over ten million ids take few requests, in an empty or a full server."""
+    ids = sorted(random.Random(1).sample(range(1, 10_000_001), 1_000))
+    simulation, _ = scanned(ids, others=others)
+    best = 1 if not others else 10_000_000 * 2.5e-6 / TARGET_SECONDS
+    assert len(simulation.served) <= PROBES_AND_COUNT + 8 + 4 * best
+
+
+def test_empty_stretches_are_crossed_in_growing_strides() -> None:
+    """Clusters of ids with millions between them cost a few requests each."""
+    ids = [start + offset for start in range(1, 50_000_001, 10_000_000) for offset in range(2_000)]
+    simulation, _ = scanned(ids)
+    assert len(simulation.served) < 80
+    assert simulation.rows_served < 1.6 * len(ids)
+
+
+def test_one_far_id_costs_few_requests() -> None:
+    """A dense dataset and one image far above it."""
+    simulation, _ = scanned([*range(1, 100_001), 10_000_000])
+    assert len(simulation.served) < 80
+
+
+@pytest.mark.parametrize("ids", [[], [1], [7], [2**53], [1, 2**53]])
+def test_tiny_datasets(ids: list[int]) -> None:
+    """No image, one image, and two at the ends of the range."""
+    scanned(ids)
+
+
+def test_a_window_that_times_out_is_split() -> None:
+    """A server with little patience gets smaller questions, and every id still comes."""
+    simulation, planner = scanned(range(1, 5_001), timeout=0.022)
+    assert planner.ledger.findings
+    assert planner.reread
+    assert simulation.rows_served == 5_000 + 3  # the probes and the count return one each
+
+
+def test_a_window_that_always_fails_ends_the_scan() -> None:
+    """A stretch that the server cannot read is reported with what the server said."""
+    simulation = Simulation(list(range(1, 5_001)))
+    planner = Planner(in_flight=1)
+    broken = ServerFailed("status 500", status=500)
+    while not planner.done:
+        for ask in planner.asks():
+            if ask.purpose is Purpose.READ and ask.window and 700 in ask.window:
+                planner.failed(ask, broken)
+            else:
+                total, rows, work = simulation.page(ask)
+                planner.answered(ask, total, rows, work)
+        planner.take()
+    assert planner.error is broken
+    assert planner.phase_failed is Phase.READ
+    assert len([f for f in planner.ledger.findings if 700 in f.window]) == ATTEMPTS
+
+
+def test_an_error_that_asking_again_cannot_mend_ends_the_scan_at_once() -> None:
+    """Wrong credentials are not tried again."""
+    planner = Planner()
+    first = planner.asks()[0]
+    planner.failed(first, AuthenticationFailed("no"))
+    assert planner.done
+    assert planner.asks() == []
+
+
+def test_memory_is_bounded_when_one_window_is_late() -> None:
+    """While the first window is awaited, only a few later ones are read ahead."""
+    simulation = Simulation(list(range(1, 1_000_001)))
+    planner = Planner(in_flight=4)
+    for _ in range(3):
+        for ask in planner.asks():
+            planner.answered(ask, *simulation.page(ask))
+        planner.take()
+    late, held = None, 0
+    for _ in range(500):
+        for ask in planner.asks():
+            if late is None and ask.purpose is Purpose.READ:
+                late = ask
+                continue
+            planner.answered(ask, *simulation.page(ask))
+            assert not planner.take()
+            held += 1
+    assert held < 20
+
+
+def test_filters_that_are_ignored_are_noticed() -> None:
+    """A window that must be empty and is not shows that a proxy strips the filters."""
+    planner = Planner()
+    simulation = Simulation([1, 2, 3])
+    for ask in planner.asks():
+        total, rows, work = simulation.page(ask)
+        if ask.purpose is Purpose.EMPTY:
+            total, rows = 3, simulation.page(planner_highest())[1]
+        planner.answered(ask, total, rows, work)
+    assert planner.filters_obeyed is False
+
+
+def planner_highest() -> object:
+    """Give the request for the largest id."""
+    return Planner().asks()[0]
+
+
+def test_deletions_while_reading_are_located() -> None:
+    """[S4] The certificate names the windows whose count changed."""
+    simulation = Simulation(list(range(1, 50_001)))
+    planner = Planner(in_flight=1)
+
+    def someone_deletes(ask: object) -> None:
+        if planner.phase is Phase.CLOSE and 123 in simulation.ids:
+            simulation.ids.remove(123)
+            simulation.ids.remove(40_000)
+
+    simulation.after = someone_deletes
+    came = simulation.run(planner)
+    assert came == list(range(1, 50_001))
+    assert planner.counted_at_end == 49_998
+    assert [(123 in m.window, 40_000 in m.window, m.read - m.counted) for m in planner.moved] == [
+        (True, False, 1),
+        (False, True, 1),
+    ]
