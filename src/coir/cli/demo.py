@@ -25,7 +25,7 @@ TERMINATED = 128 + signal.SIGTERM
 def demo(
     images: Annotated[
         int, typer.Option(min=500, max=20_000, help="The images of the dataset.")
-    ] = 3_000,
+    ] = 4_000,
 ) -> None:
     """Retrieve every id of a dataset from a real server, at rest and at work, and compare.
 
@@ -40,7 +40,9 @@ def demo(
             f"their file names, {stage.photographs} of them photographs.\n"
         )
         _show(stage, "Nobody else is at work", disturbed=False)
-        _show(stage, "A few people upload and delete meanwhile", disturbed=True)
+        _show(
+            stage, "A few people upload and delete meanwhile (changes: how often)", disturbed=True
+        )
     _next_steps()
 
 
@@ -51,9 +53,9 @@ def _show(stage: Stage, title: str, *, disturbed: bool) -> None:
         script = read_with_script(stage, disturbed=disturbed, watch=watch)
     table = Table(title=title, title_justify="left", title_style="bold")
     table.add_column("")
-    for column in ("time", "requests", "ids", "missed", "repeated", "changes meanwhile"):
+    for column in ("time", "requests", "ids", "missed", "repeated", "changes"):
         table.add_column(column, justify="right")
-    for name, reading in (("coir", coir), ("the copied script", script)):
+    for name, reading in (("coir", coir), ("copied script", script)):
         cells = (reading.requests, reading.ids, reading.missed, reading.repeated, reading.changes)
         table.add_row(name, f"{reading.seconds:.2f} s", *(f"{cell:,}" for cell in cells))
     console.print(table)

@@ -63,14 +63,16 @@ def read_with_script(stage: Stage, *, disturbed: bool, watch: Watcher | None = N
 def _measure(
     stage: Stage, disturbed: bool, read: Callable[[], tuple[Sequence[int], int]]
 ) -> Reading:
-    before = Scan(stage.dataset).ids()
-    with _company(stage, disturbed, before) as work:
+    before = set(Scan(stage.dataset).ids())
+    with _company(stage, disturbed, sorted(before)) as work:
+        at_start = before | work.uploaded - work.deleted
+        changes_before = work.changes
         started = time.perf_counter()
         ids, requests = read()
         seconds = time.perf_counter() - started
-        gone = set(work.deleted)
-        changes = len(work.deleted) + len(work.uploaded)
-    return _judged(ids, set(before) - gone, seconds, requests, changes)
+        throughout = at_start - work.deleted
+        changes = work.changes - changes_before
+    return _judged(ids, throughout, seconds, requests, changes)
 
 
 def _company(stage: Stage, disturbed: bool, ids: Sequence[int]) -> AbstractContextManager[Work]:

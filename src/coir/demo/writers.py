@@ -28,6 +28,11 @@ class Work:
     uploaded: set[int] = field(default_factory=set)
     errors: list[BaseException] = field(default_factory=list)
 
+    @property
+    def changes(self) -> int:
+        """How often people changed the dataset so far."""
+        return len(self.deleted) + len(self.uploaded)
+
 
 @contextmanager
 def people_at_work(
@@ -48,6 +53,8 @@ def people_at_work(
     for thread in threads:
         thread.start()
     try:
+        while work.changes < PEOPLE and not work.errors:
+            time.sleep(PAUSE_SECONDS)  # until all have begun
         yield work
     finally:
         stop.set()
