@@ -35,10 +35,13 @@ def serve(
     """
     try:
         from coir.server import process
-        from coir.server.settings import Settings
+        from coir.server.settings import Settings, StartError
     except ModuleNotFoundError as missing:
         raise CoirError(
             f"The server needs a package that is not installed: {missing.name}.",
             hint="Run: pip install 'coir[server]'",
         ) from missing
-    process.serve(Settings.of(data, host=host, port=port, allow_registration=registration))
+    try:
+        process.serve(Settings.of(data, host=host, port=port, allow_registration=registration))
+    except StartError as error:
+        raise CoirError(f"The server cannot start: {error}") from error
