@@ -7,8 +7,9 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx2 as httpx
 from PIL import Image
@@ -28,11 +29,13 @@ def picture(width: int = 96, height: int = 64, kind: str = "JPEG", color: str = 
 class Running:
     """A server process over a data directory."""
 
+    command: ClassVar[Sequence[str]] = ("-m", "coir.server")
+
     def __init__(self, data: Path) -> None:
         self.data = data
         self._clients: list[httpx.Client] = []
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "coir.server", "--data", str(data), "--port", "0"],
+            [sys.executable, *self.command, "--data", str(data), "--port", "0"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -45,7 +45,11 @@ class Scan:
         """Register what is new; ends the log with a count."""
         root = logical_directory(self.dataset_name)
         job.info(f"Scanning {root}")
-        directory = self.folders.directory(self.dataset_name)
+        try:
+            directory = self.folders.directory(self.dataset_name)
+        except (OutsideError, OSError):
+            job.error(f"The directory {root} is not there; nothing was changed.")
+            return
         known = self._known()
         fresh = [name for name in pictures_below(directory, job) if root + name not in known]
         added = 0
@@ -134,12 +138,17 @@ def _is_picture(entry: os.DirEntry[str], directory: Path, prefix: str, job: Job)
     except OutsideError as error:
         job.warning(f"Skipped {prefix}{entry.name!r}: {error}")
         return False
-    if entry.is_symlink():
-        target = Path(entry.path).resolve()
-        if directory not in target.parents:
-            job.warning(f"Skipped {prefix}{entry.name}: a link that leads out of the dataset.")
-            return False
+    if entry.is_symlink() and not _stays_inside(Path(entry.path), directory):
+        job.warning(f"Skipped {prefix}{entry.name}: a link that leads out of the dataset.")
+        return False
     return entry.is_file()
+
+
+def _stays_inside(link: Path, directory: Path) -> bool:
+    try:
+        return directory in link.resolve().parents
+    except (OSError, RuntimeError):  # a loop of links
+        return False
 
 
 def _without(directory: Path, message: str) -> str:

@@ -75,7 +75,10 @@ def create(request: Request, caller: SignedIn, given: Values) -> Response:
             )
             .returning(datasets.c.id)
         ).scalar_one()
-        state.folders.create(name)
+        try:
+            state.folders.create(name)
+        except (OutsideError, FileExistsError):
+            raise refused("There is a file or a link of this name; choose another.") from None
         return answer(wire.one_dataset(connection, dataset_id))
 
 

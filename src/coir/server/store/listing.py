@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, false, func, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, false, func, select
 
 from coir.server.filters import ALIASES, DATES, FLAGS, INTEGERS, TEXTS
 from coir.server.store.tables import images
@@ -32,10 +32,14 @@ def living(dataset_id: int, condition: ColumnElement[bool]) -> ColumnElement[boo
     return and_(images.c.dataset_id == dataset_id, images.c.deleted == false(), condition)
 
 
+def count_query(condition: ColumnElement[bool]) -> Select[int]:
+    """How many images meet the condition, as a query."""
+    return select(func.count()).select_from(images).where(condition)
+
+
 def count(connection: Connection, condition: ColumnElement[bool]) -> int:
     """How many images meet the condition."""
-    asked = select(func.count()).select_from(images).where(condition)
-    return connection.execute(asked).scalar_one()
+    return connection.execute(count_query(condition)).scalar_one()
 
 
 def ordering(order: str) -> tuple[ColumnElement[Any], ...]:
@@ -54,23 +58,27 @@ def ordering(order: str) -> tuple[ColumnElement[Any], ...]:
     return tuple(column.desc() for column in columns) if descending else columns
 
 
-def page(
-    connection: Connection,
-    condition: ColumnElement[bool],
-    order: str,
-    limit: int,
-    offset: int,
-) -> msgspec.Raw:
-    """The images of one page as a JSON array."""
-    asked = (
+def page_query(
+    condition: ColumnElement[bool], order: str, limit: int, offset: int
+) -> Select[int, str, bool, int]:
+    """The columns of one page's images, as a query."""
+    return (
         select(images.c.id, images.c.file_name, images.c.annotated, images.c.num_annotations)
         .where(condition)
         .order_by(*ordering(order))
         .limit(limit)
         .offset(offset)
     )
+
+
+def page(
+    connection: Connection, condition: ColumnElement[bool], order: str, limit: int, offset: int
+) -> msgspec.Raw:
+    """The images of one page as a JSON array."""
     rows = [
         ListedImage(id_, file_name, annotated, (), number)
-        for id_, file_name, annotated, number in connection.execute(asked)
+        for id_, file_name, annotated, number in connection.execute(
+            page_query(condition, order, limit, offset)
+        )
     ]
     return msgspec.Raw(_encoder.encode(rows))

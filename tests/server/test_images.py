@@ -1,0 +1,204 @@
+"""Images: uploading, pictures, stored bytes, deleting, and the counters of annotations."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import httpx2 as httpx
+import pytest
+from PIL import Image
+
+from .running import Running, created, picture, scanned, uploaded
+
+
+@pytest.fixture(scope="module")
+def admin(server: Running) -> httpx.Client:
+    return server.user("admin")
+
+
+@pytest.fixture(scope="module")
+def dataset(admin: httpx.Client) -> int:
+    return created(admin, "d1", categories=["cat", "dog"])
+
+
+def opened(answer: httpx.Response) -> Image.Image:
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "image/jpeg"
+    return Image.open(io.BytesIO(answer.content))
+
+
+def row(client: httpx.Client, dataset: int, image: int) -> dict[str, object]:
+    page = client.get(f"/api/dataset/{dataset}/data", params={"id": image}).json()
+    return dict(page["images"][0])
+
+
+def test_upload_never_replaces_a_file(server: Running, admin: httpx.Client, dataset: int) -> None:
+    """A taken name is refused, whether an image, a deleted image or a mere file has it."""
+    first = uploaded(admin, dataset, "taken.jpg", picture(color="red"))
+    assert first.status_code == 200
+    stored = server.directory("d1") / "taken.jpg"
+    content = stored.read_bytes()
+    assert uploaded(admin, dataset, "taken.jpg", picture(color="blue")).status_code == 400
+    admin.delete(f"/api/image/{first.json()}")
+    assert uploaded(admin, dataset, "taken.jpg", picture(color="blue")).status_code == 400
+    assert stored.read_bytes() == content
+    (server.directory("d1") / "unscanned.jpg").write_bytes(content)
+    answer = uploaded(admin, dataset, "unscanned.jpg", picture(color="blue"))
+    assert (answer.status_code, "choose another" in answer.json()["message"]) == (400, True)
+    assert (server.directory("d1") / "unscanned.jpg").read_bytes() == content
+
+
+def test_upload_into_a_new_folder(server: Running, admin: httpx.Client, dataset: int) -> None:
+    """A name with slashes makes the folders; nothing hidden stays behind."""
+    image = uploaded(admin, dataset, "new/deep/x.png", picture(kind="PNG")).json()
+    page = admin.get(f"/api/dataset/{dataset}/data", params={"folder": "new"}).json()
+    assert [found["id"] for found in page["images"]] == [image]
+    assert page["subdirectories"] == ["deep"]
+    assert [file.name for file in server.directory("d1").rglob(".*")] == []
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "TIFF"])
+def test_kinds_of_pictures(admin: httpx.Client, dataset: int, kind: str) -> None:
+    """Each kind is measured at upload, shown as JPEG, and stored as it was sent."""
+    content = picture(70, 30, kind)
+    image = uploaded(admin, dataset, f"kind.{kind.lower()}", content).json()
+    assert opened(admin.get(f"/api/image/{image}")).size == (70, 30)
+    stored = admin.get(f"/api/image/{image}?original=true")
+    assert (stored.content, stored.headers["content-type"]) == (content, f"image/{kind.lower()}")
+
+
+def test_picture_fits_into_a_box(admin: httpx.Client, dataset: int) -> None:
+    """Width and height bound the picture, which keeps its proportions and never grows."""
+    image = uploaded(admin, dataset, "box.jpg", picture(400, 200)).json()
+    for query, size in {
+        "width=100": (100, 50),
+        "height=50": (100, 50),
+        "width=100&height=10": (20, 10),
+        "width=5000": (400, 200),
+        "thumbnail=true": (250, 125),
+        "thumbnail=true&width=50": (50, 25),
+    }.items():
+        assert opened(admin.get(f"/api/image/{image}?{query}")).size == size, query
+    assert admin.get(f"/api/image/{image}?width=-1").status_code == 400
+    assert admin.get(f"/api/image/{image}?width=x").status_code == 400
+
+
+def test_stored_bytes_are_cached_privately(admin: httpx.Client, dataset: int) -> None:
+    """The stored bytes carry an ETag; asking with it answers 304, and a range answers a part."""
+    image = uploaded(admin, dataset, "cached.jpg").json()
+    path = f"/api/image/{image}?original=1"
+    first = admin.get(path)
+    assert first.headers["cache-control"] == "private, max-age=43200"
+    again = admin.get(path, headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert admin.get(path, headers={"If-None-Match": '"x"'}).content == first.content
+    part = admin.get(path, headers={"Range": "bytes=2-5"})
+    assert (part.status_code, part.content) == (206, first.content[2:6])
+
+
+def test_attachment_has_the_files_name(admin: httpx.Client, dataset: int) -> None:
+    """The name of a download is the image's, in any script, and cannot break the header."""
+    for name, shown in {
+        "plain.jpg": "attachment; filename=plain.jpg",
+        "Küste é.jpg": "attachment; filename*=utf-8''K%C3%BCste%20%C3%A9.jpg",
+        'a"b;c.jpg': "attachment; filename*=utf-8''a%22b%3Bc.jpg",
+    }.items():
+        body = (
+            b'--x\r\nContent-Disposition: form-data; name="image"; filename="'
+            + name.replace('"', '\\"').encode()
+            + b'"\r\n\r\n'
+            + picture()
+            + b"\r\n--x--\r\n"
+        )
+        headers = {"Content-Type": "multipart/form-data; boundary=x"}
+        url = f"/api/image/?dataset_id={dataset}"
+        image = admin.post(url, content=body, headers=headers).json()
+        answer = admin.get(f"/api/image/{image}?asAttachment=true")
+        assert answer.headers["content-disposition"] == shown
+
+
+def test_bombs_are_refused(server: Running, admin: httpx.Client, dataset: int) -> None:
+    """A small file that says it is a huge picture is refused at upload and skipped by a scan."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        body = kind + data
+        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b""))
+    answer = uploaded(admin, dataset, "bomb.png", bomb + chunk(b"IEND", b""))
+    assert (answer.status_code, "pixels" in answer.json()["message"]) == (400, True)
+    other = created(admin, "bombs")
+    (server.directory("bombs") / "bomb.png").write_bytes(bomb)
+    assert scanned(admin, other)["warnings"] == 1
+    assert admin.get(f"/api/dataset/{other}/data").json()["total"] == 0
+
+
+@pytest.mark.parametrize("length", [0, 1, 100, 400])
+def test_damaged_pictures_never_crash(
+    server: Running, admin: httpx.Client, dataset: int, length: int
+) -> None:
+    """A picture that ends too early is refused at upload, or when it is to be shown."""
+    answer = uploaded(admin, dataset, f"cut{length}.jpg", picture()[:length])
+    if answer.status_code == 200:
+        answer = admin.get(f"/api/image/{answer.json()}")
+    assert answer.status_code == 400
+    assert answer.json()["message"]
+
+
+def test_vanished_file_is_said_to_be_gone(
+    server: Running, admin: httpx.Client, dataset: int
+) -> None:
+    """An image without its file answers 400 with a message."""
+    image = uploaded(admin, dataset, "gone.jpg").json()
+    (server.directory("d1") / "gone.jpg").unlink()
+    for query in ("", "?original=1"):
+        answer = admin.get(f"/api/image/{image}{query}")
+        assert (answer.status_code, answer.json()["success"]) == (400, False)
+
+
+def test_deleted_image_leaves_every_list(admin: httpx.Client, dataset: int) -> None:
+    """A deleted image is in no page, no count and no list; deleting it again is refused."""
+    image = uploaded(admin, dataset, "deleted.jpg").json()
+    before = admin.get(f"/api/dataset/{dataset}/data").json()["total"]
+    assert admin.delete(f"/api/image/{image}").json() == {"success": True}
+    after = admin.get(f"/api/dataset/{dataset}/data", params={"limit": 10_000}).json()
+    assert after["total"] == before - 1 == len(after["images"])
+    assert image not in [found["id"] for found in after["images"]]
+    shown = admin.get("/api/image/?fields=id&per_page=10000").json()
+    assert {"id": image} not in shown["images"]
+    assert admin.get(f"/api/image/{image}").status_code == 400
+    assert admin.delete(f"/api/image/{image}").status_code == 400
+    given = {"image_id": image, "category_id": 1}
+    assert admin.post("/api/annotation/", json=given).status_code == 400
+
+
+def test_counters_follow_the_annotations(admin: httpx.Client, dataset: int) -> None:
+    """annotated, num_annotations and category_ids are right after each creation and deletion."""
+    image = uploaded(admin, dataset, "counted.jpg").json()
+    made = []
+    for category, expected in ((1, [1]), (2, [1, 2]), (2, [1, 2]), (None, [1, 2])):
+        given = {"image_id": image, "category_id": category}
+        made.append(admin.post("/api/annotation/", json=given).json()["id"])
+        shown = admin.get("/api/image/?per_page=10000").json()["images"]
+        found = next(one for one in shown if one["id"] == image)
+        assert (found["num_annotations"], found["category_ids"]) == (len(made), expected)
+        assert found["annotated"] is True
+    for annotation in made:
+        assert admin.delete(f"/api/annotation/{annotation}").json() == {"success": True}
+        assert admin.delete(f"/api/annotation/{annotation}").json() == {"success": True}
+        assert admin.get(f"/api/annotation/{annotation}").status_code == 400
+    found = row(admin, dataset, image)
+    assert (found["annotated"], found["num_annotations"]) == (False, 0)
+
+
+def test_fields_select_columns(admin: httpx.Client, dataset: int) -> None:
+    """`fields` gives these columns in the contract's order; one that does not exist is refused."""
+    uploaded(admin, dataset, "fields.jpg")
+    shown = admin.get("/api/image/?fields=path,id&per_page=1").json()["images"]
+    assert [list(found) for found in shown] == [["id", "path"]]
+    shown = admin.get("/api/image/?fields=annotating&per_page=1").json()["images"]
+    assert shown == [{"annotating": []}]
+    assert admin.get("/api/image/?fields=id,nosuch").status_code == 400

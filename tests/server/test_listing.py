@@ -1,0 +1,329 @@
+"""Pages of a dataset: total orders, windows, and filters against a model of them."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2 as httpx
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import insert
+
+from coir.server.filters import FilterError, parse
+from coir.server.settings import Settings
+from coir.server.store import listing
+from coir.server.store.conditions import where
+from coir.server.store.engine import Store
+from coir.server.store.migration import migrate
+from coir.server.store.tables import annotations, datasets, images, users
+
+from .running import Running, created
+
+NUMBER = 300
+FOLDERS, NAMES = 12, 25  # the same names in every folder, as people's datasets have them
+
+
+@pytest.fixture(scope="module")
+def admin(server: Running) -> httpx.Client:
+    return server.user("admin")
+
+
+@pytest.fixture(scope="module")
+def dataset(server: Running, admin: httpx.Client) -> int:
+    """A dataset of images whose names are in every folder; among them ids of another."""
+    mine, other = created(admin, "mine"), created(admin, "other")
+    with server.database() as database:
+        database.execute("BEGIN")
+        for number in range(NUMBER):
+            for owner, name in ((mine, "mine"), (other, "other")):
+                file = f"img_{number % NAMES:02d}.jpg"
+                database.execute(
+                    "INSERT INTO images (dataset_id, path, file_name, width, height, annotated,"
+                    " num_annotations, category_ids, metadata, milliseconds, events,"
+                    " regenerate_thumbnail, created_at, deleted) VALUES"
+                    " (?, ?, ?, ?, 64, ?, ?, '[]', '{}', 0, '[]', 0, 0, ?)",
+                    (
+                        *(owner, f"/datasets/{name}/f{number % FOLDERS}-{number}/{file}", file),
+                        *(90 + number % 3, number % 2, number % 2, number % 10 == 9),
+                    ),
+                )
+    return mine
+
+
+def read(client: httpx.Client, dataset: int, **parameters: Any) -> dict[str, Any]:
+    answer = client.get(f"/api/dataset/{dataset}/data", params=parameters)
+    assert answer.status_code == 200, answer.text
+    page: dict[str, Any] = answer.json()
+    return page
+
+
+def ids(page: dict[str, Any]) -> list[int]:
+    return [image["id"] for image in page["images"]]
+
+
+@pytest.mark.parametrize("sign", ["", "-", "+"])
+@pytest.mark.parametrize("field", [*sorted(listing.ORDERED), "pk", "_id", "nonsense", "metadata"])
+def test_every_order_is_total(admin: httpx.Client, dataset: int, field: str, sign: str) -> None:
+    """Page after page finds every image exactly once, in the same order as one large page."""
+    order = sign + field
+    whole = read(admin, dataset, order=order, limit=10**6)
+    assert len(set(ids(whole))) == whole["total"] == NUMBER * 9 // 10
+    paged: list[int] = []
+    for page in range(1, whole["total"] // 33 + 2):
+        paged += ids(read(admin, dataset, order=order, limit=33, page=page))
+    assert paged == ids(whole)
+
+
+def test_ties_are_broken_by_id(admin: httpx.Client, dataset: int) -> None:
+    """Equal names are in the order of their ids; descending is exactly the reverse."""
+    rows = read(admin, dataset, limit=1000)["images"]
+    assert rows == sorted(rows, key=lambda row: (row["file_name"], row["id"]))
+    assert rows[::-1] == read(admin, dataset, limit=1000, order="-file_name")["images"]
+
+
+@pytest.mark.parametrize("width", [1, 7, 100, 10_000])
+def test_windows_make_up_the_dataset(admin: httpx.Client, dataset: int, width: int) -> None:
+    """Windows of any width, side by side, are the dataset; each says how many rows it has."""
+    whole = ids(read(admin, dataset, order="id", limit=10**6))
+    found: list[int] = []
+    start = 1 if width > 1 else whole[-1] - 30
+    for low in range(start, whole[-1] + 1, width):
+        window = {"id__gte": low, "id__lt": low + width}
+        page = read(admin, dataset, order="id", limit=width, **window)
+        assert page["total"] == len(page["images"])
+        found += ids(page)
+    assert found == [number for number in whole if number >= start]
+
+
+def test_keyset_pages_make_up_the_dataset(admin: httpx.Client, dataset: int) -> None:
+    """Following the last id reads everything, and the total falls by what was read."""
+    last, found = 0, []
+    while rows := ids(page := read(admin, dataset, order="id", id__gt=last, limit=41)):
+        assert page["total"] == NUMBER * 9 // 10 - len(found)
+        found += rows
+        last = rows[-1]
+    assert found == ids(read(admin, dataset, order="id", limit=10**6))
+
+
+def test_page_beyond_the_end_is_empty(admin: httpx.Client, dataset: int) -> None:
+    """Also when the number of the page times the limit is beyond 64 bits."""
+    for page, limit in ((99, 20), (2**62, 2**62), (2**63 - 1, 2**63 - 1)):
+        assert read(admin, dataset, page=page, limit=limit)["images"] == []
+
+
+@dataclass(frozen=True)
+class Row:
+    """An image of the model."""
+
+    id: int
+    file_name: str
+    path: str
+    width: int
+    annotated: bool
+    num_annotations: int
+    license: int | None
+    category_ids: frozenset[int]
+
+
+# Letters whose cases differ in length or beyond ASCII, and what LIKE and GLOB would take apart.
+ALPHABET = "aAbÄäßI\u0131İ_%*?[]\\' "
+ROWS = [
+    Row(
+        id=number,
+        file_name=(name := f"{first}{second}{'' if number % 7 else 'x'}.jpg"),
+        path=f"/datasets/m/{number}/{name}",
+        width=90 + number % 5,
+        annotated=bool(number % 3),
+        num_annotations=number % 3,
+        license=None if number % 2 else number % 4,
+        category_ids=frozenset(range(1, 1 + number % 3)),
+    )
+    for number, (first, second) in enumerate(((a, b) for a in ALPHABET for b in ALPHABET), start=1)
+]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A store with the rows of the model."""
+    store = Store(tmp_path_factory.mktemp("store") / "coir.db")
+    migrate(store)
+    with store.write() as connection:
+        named = {"oid": "0", "username": "m", "username_folded": "m", "password_hash": ""}
+        connection.execute(insert(users).values(id=1, created_at=0, **named))
+        connection.execute(insert(datasets).values(id=1, name="m", owner_id=1, created_at=0))
+        for row in ROWS:
+            values = {name: getattr(row, name) for name in Row.__annotations__}
+            values["category_ids"] = sorted(row.category_ids)
+            connection.execute(
+                insert(images).values(**values, dataset_id=1, height=1, created_at=0)
+            )
+            for category in row.category_ids:
+                mark = {"image_id": row.id, "dataset_id": 1, "creator_id": 1, "created_at": 0}
+                connection.execute(insert(annotations).values(category_id=category, **mark))
+    yield store
+    store.close()
+
+
+MODEL: dict[str, Callable[[Any, Any], bool]] = {
+    "": operator.eq,
+    "eq": operator.eq,
+    "exact": operator.eq,
+    "ne": operator.ne,
+    "in": operator.eq,
+    "nin": operator.ne,
+    "gt": lambda have, asked: have is not None and have > asked,
+    "gte": lambda have, asked: have is not None and have >= asked,
+    "lt": lambda have, asked: have is not None and have < asked,
+    "lte": lambda have, asked: have is not None and have <= asked,
+    "contains": lambda have, asked: asked in have,
+    "startswith": lambda have, asked: have.startswith(asked),
+    "endswith": lambda have, asked: have.endswith(asked),
+    "iexact": lambda have, asked: have.lower() == asked.lower(),
+    "icontains": lambda have, asked: asked.lower() in have.lower(),
+    "istartswith": lambda have, asked: have.lower().startswith(asked.lower()),
+    "iendswith": lambda have, asked: have.lower().endswith(asked.lower()),
+}
+COMPARING = ["", "eq", "exact", "ne", "in", "nin", "gt", "gte", "lt", "lte"]
+TEXTUAL = [name for name in MODEL if name not in COMPARING]
+
+FIELD = {
+    "id": (COMPARING, st.integers(0, len(ROWS) + 1)),
+    "pk": (COMPARING, st.integers(0, len(ROWS) + 1)),
+    "width": (COMPARING, st.integers(88, 96)),
+    "license": (COMPARING, st.integers(0, 4)),
+    "num_annotations": (COMPARING, st.integers(0, 4)),
+    "annotated": (["", "eq", "exact", "ne", "in", "nin"], st.booleans()),
+    "file_name": (COMPARING + TEXTUAL, st.text(ALPHABET + ".jpg", min_size=1, max_size=4)),
+    "path": (COMPARING + TEXTUAL, st.text(ALPHABET + "/0123", min_size=1, max_size=3)),
+}
+
+
+@st.composite
+def asked_filters(draw: st.DrawFn) -> dict[str, tuple[str, str, Any]]:
+    """Query names with the field, the operator and the value that they mean."""
+    found = {}
+    for _ in range(draw(st.integers(1, 3))):
+        field = draw(st.sampled_from(sorted(FIELD)))
+        operators, values = FIELD[field]
+        chosen = draw(st.sampled_from(operators))
+        name = f"{field}__{chosen}" if chosen else field
+        found[name] = ("id" if field == "pk" else field, chosen, draw(values))
+    return found
+
+
+@given(asked=asked_filters())
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+def test_filters_select_what_the_model_selects(
+    store: Store, asked: dict[str, tuple[str, str, Any]]
+) -> None:
+    """Any conjunction of filters selects exactly the rows that Python selects."""
+    conditions = parse({name: str(value) for name, (_, _, value) in asked.items()})
+    expected = [
+        row.id
+        for row in ROWS
+        if all(MODEL[name](getattr(row, field), value) for field, name, value in asked.values())
+    ]
+    assert selected(store, where(conditions)) == expected
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({"category_ids__in": "2"}, lambda row: 2 in row.category_ids or not row.annotated),
+        (
+            {"category_ids__in": "1,2", "annotated": "true"},
+            lambda row: row.annotated and bool(row.category_ids),
+        ),
+        ({"category_ids__in": "2", "annotated": "false"}, lambda row: not row.annotated),
+        ({"category_ids__in": ""}, lambda _: True),
+        ({"category_ids": "2"}, lambda row: 2 in row.category_ids),
+        ({"category_ids__ne": "2"}, lambda row: 2 not in row.category_ids),
+        ({"category_ids__nin": "1,2"}, lambda row: not row.category_ids),
+        ({"license__exists": "true"}, lambda row: row.license is not None),
+        ({"license__exists": "false"}, lambda row: row.license is None),
+        ({"nosuch": ""}, lambda _: True),
+        ({"deleted": "true"}, lambda _: False),
+        ({"dataset_id": "2"}, lambda _: False),
+    ],
+)
+def test_rules_of_their_own(
+    store: Store, asked: dict[str, str], expected: Callable[[Row], bool]
+) -> None:
+    """Categories follow the recorded rule; an empty value is no filter."""
+    assert selected(store, where(parse(asked))) == [row.id for row in ROWS if expected(row)]
+
+
+def selected(store: Store, condition: Any) -> list[int]:
+    """The ids that a condition selects, and a check that the count agrees."""
+    condition = listing.living(1, condition)
+    with store.read() as connection:
+        rows = msgspec.json.decode(listing.page(connection, condition, "id", 10**6, 0))
+        assert listing.count(connection, condition) == len(rows)
+    return [row["id"] for row in rows]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *["nosuch", "nosuch__gt", "_", "__", "__raw__", "id__", "__gt", "per_page", "id__gt__lt"],
+        *["id__regex", "id__contains", "annotated__gt", "metadata", "events", "category_ids__gt"],
+    ],
+)
+def test_unknown_filters_are_errors(name: str) -> None:
+    """A field or an operator that does not exist is an error with the parameter's name."""
+    with pytest.raises(FilterError) as caught:
+        parse({name: "1"})
+    assert set(caught.value.errors) == {name}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("id__gt", text) for text in ("abc", "1.5", "1e3", "true", str(2**63), "9" * 5000)],
+        *[("annotated", text) for text in ("0", "1", "yes", "xyz")],
+        *[("id__in", "1,2,3"), ("category_ids__in", "1,x"), ("file_name", "a\0b")],
+    ],
+)
+def test_values_that_mean_nothing_are_errors(name: str, value: str) -> None:
+    """A value that cannot be understood is an error, never an empty page."""
+    with pytest.raises(FilterError):
+        parse({name: value})
+
+
+def test_errors_name_every_wrong_parameter(admin: httpx.Client, dataset: int) -> None:
+    """One answer says what is wrong with each filter."""
+    answer = admin.get(f"/api/dataset/{dataset}/data?nosuch=1&id__gt=abc&annotated=true")
+    assert answer.status_code == 400
+    assert answer.json()["message"] == "Input payload validation failed"
+    assert set(answer.json()["errors"]) == {"nosuch", "id__gt"}
+
+
+def test_window_reads_only_its_index(tmp_path: Path) -> None:
+    """A window is counted on an index alone, and its page needs no sorting."""
+    store = Store(Settings.of(tmp_path).database)
+    migrate(store)
+    window = listing.living(1, where(parse({"id__gte": "5", "id__lt": "9"})))
+    with store.read() as connection:
+        plans = []
+        for order in ("id", "-id", "file_name", "-file_name", "path"):
+            condition = window if order.endswith("id") else listing.living(1, where(()))
+            plans.append(plan(connection, listing.page_query(condition, order, 10, 0)))
+        counted = plan(connection, listing.count_query(window))
+    store.close()
+    assert "COVERING INDEX ix_images_dataset_id_deleted_id" in counted
+    assert "id>" in counted
+    assert "id<" in counted
+    assert not [text for text in plans if "TEMP B-TREE" in text]
+
+
+def plan(connection: Any, query: Any) -> str:
+    """How SQLite would answer a query."""
+    text = str(query.compile(connection.engine, compile_kwargs={"literal_binds": True}))
+    rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}")
+    return "; ".join(row[-1] for row in rows)

@@ -1,0 +1,97 @@
+"""Users: registering, names, passwords, HTTP Basic."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from .running import Running
+
+
+def test_first_user_is_the_administrator_and_no_other(server: Running) -> None:
+    """The one who registers first administers."""
+    assert server.user("admin").get("/api/user/").json()["user"]["is_admin"] is True
+    assert server.user("bob").get("/api/user/").json()["user"]["is_admin"] is False
+
+
+def test_usernames_are_case_insensitive(server: Running) -> None:
+    """A name is taken, and signs in, in any case."""
+    server.user("bob")
+    given = {"username": "BOB", "password": "bob-pw"}
+    answer = server.client().post("/api/user/register", json=given)
+    assert answer.status_code == 400
+    assert answer.json() == {"success": False, "message": "Username already exists."}
+    assert server.client().post("/api/user/login", json=given).json()["user"]["username"] == "bob"
+
+
+@pytest.mark.parametrize("name", ["", " x", "a:b", "a\nb", "x" * 65])
+def test_names_that_cannot_work_are_refused(server: Running, name: str) -> None:
+    """A name that HTTP Basic or a person could not use is refused."""
+    given = {"username": name, "password": "pw"}
+    assert server.client().post("/api/user/register", json=given).status_code == 400
+
+
+@pytest.mark.parametrize("password", ["", "x" * 1025])
+def test_password_has_a_length(server: Running, password: str) -> None:
+    """Neither an empty password nor an endless one is taken, nor tried."""
+    given = {"username": "new", "password": password}
+    assert server.client().post("/api/user/register", json=given).status_code == 400
+    given["username"] = "admin"
+    assert server.client().post("/api/user/login", json=given).status_code == 400
+
+
+def test_unknown_user_takes_as_long_as_a_wrong_password(server: Running) -> None:
+    """The time of a refused login does not tell whether the user exists."""
+
+    def seconds(name: str) -> float:
+        taken = []
+        for _ in range(5):
+            started = time.perf_counter()
+            given = {"username": name, "password": "nope"}
+            assert client.post("/api/user/login", json=given).status_code == 400
+            taken.append(time.perf_counter() - started)
+        return min(taken)
+
+    client = server.client()
+    known, unknown = seconds("admin"), seconds("zed")
+    assert 0.4 < unknown / known < 2.5
+
+
+def test_changed_password_ends_sessions_and_basic(server: Running) -> None:
+    """After a change the old password and the other sessions are worth nothing at once."""
+    mine = server.client()
+    mine.post("/api/user/register", json={"username": "carol", "password": "old"})
+    other = server.client()
+    other.post("/api/user/login", json={"username": "carol", "password": "old"})
+    basic = server.client(auth=("Carol", "old"))
+    assert basic.get("/api/user/").status_code == 200
+    wrong = {"password": "nope", "new_password": "new"}
+    assert mine.post("/api/user/password", json=wrong).status_code == 400
+    right = {"password": "old", "new_password": "new"}
+    assert mine.post("/api/user/password", json=right).status_code == 200
+    assert mine.get("/api/user/").status_code == 200
+    assert other.get("/api/user/").status_code == 401
+    assert basic.get("/api/user/").status_code == 401
+    assert server.client(auth=("carol", "new")).get("/api/user/").status_code == 200
+
+
+def test_basic_is_quick_after_the_first_request(server: Running) -> None:
+    """Paging with HTTP Basic does not pay for a password hash on each request."""
+    client = server.client(auth=("admin", "admin-pw"))
+    started = time.perf_counter()
+    client.get("/api/user/")
+    first = time.perf_counter() - started
+    started = time.perf_counter()
+    for _ in range(10):
+        assert client.get("/api/user/").status_code == 200
+    assert (time.perf_counter() - started) / 10 < first
+
+
+@pytest.mark.parametrize(
+    "header", ["Basic", "Basic !!", "Basic YWRtaW4=", "Bearer x", "Basic //79", "basic \u00fc"]
+)
+def test_malformed_credentials_are_refused(server: Running, header: str) -> None:
+    """Whatever an Authorization header holds, the answer is 401."""
+    headers = [(b"Authorization", header.encode("latin-1"))]
+    assert server.client().get("/api/user/", headers=headers).status_code == 401
