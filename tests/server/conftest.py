@@ -8,9 +8,9 @@ import pytest
 from .running import Running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """One server process for a module; `admin` registered first, hence administrator."""
+    """One server process for all that need none of their own; `admin` is the administrator."""
     running = Running(tmp_path_factory.mktemp("server") / "data")
     running.user("admin")
     yield running

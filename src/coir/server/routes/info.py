@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import func, select
 
-from coir import __version__
 from coir.server.answers import answer
 from coir.server.state import state_of
 from coir.server.store.tables import users
@@ -21,6 +22,8 @@ CONTRACT = {
     "git": {"tag": "v0.11.1"},
     "login_enabled": True,
 }
+# Not from `coir` itself, which imports the client.
+VERSION = version("coir")
 # Fast paths that the original lacks are announced here as they come.
 FEATURES: tuple[str, ...] = ()
 
@@ -36,6 +39,6 @@ def info(request: Request) -> Response:
         | {
             "total_users": total,
             "allow_registration": state.settings.allow_registration,
-            "coir": {"version": __version__, "features": list(FEATURES)},
+            "coir": {"version": VERSION, "features": list(FEATURES)},
         }
     )
