@@ -1,0 +1,42 @@
+"""docs/python.md says all that is public in Python."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+import coir
+from coir.errors import CoirError
+
+from .pages import prose, read
+
+PAGE = "docs/python.md"
+
+
+@pytest.mark.parametrize("name", coir.__all__)
+def test_every_public_name_is_described(name: str) -> None:
+    """Each public name stands on the page, outside of the programs, as coir.NAME."""
+    assert re.search(rf"`coir\.{name}\b", prose(PAGE))
+
+
+def test_no_name_is_described_that_is_not_public() -> None:
+    """What the page and the READMEs call coir.NAME is public."""
+    text = "".join(map(read, (PAGE, "README.md", "README.zh-CN.md")))
+    named = set(re.findall(r"\bcoir\.(\w+)(?!\S*/)", text))
+    files = {"db"}
+    assert named - files <= set(coir.__all__)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in coir.__all__ if isinstance(getattr(coir, name), type)]
+)
+def test_errors_stand_below_the_right_one(name: str) -> None:
+    """The table of errors is the tree of errors."""
+    kind = getattr(coir, name)
+    row = re.search(rf"^\| `coir\.{name}` \| (?:`(\w+)`)? ?\|", read(PAGE), re.MULTILINE)
+    if not issubclass(kind, CoirError):
+        assert row is None
+        return
+    assert row is not None
+    assert row[1] == (None if kind is CoirError else kind.__base__.__name__)
