@@ -70,6 +70,12 @@ def test_no_crash_of_the_original_is_copied() -> None:
     assert {name for name in crashes if not 400 <= LISTED.get(name, 0) < 500} == set()
 
 
+def test_named_tests_exist() -> None:
+    """Every test that docs/differences.md names is there."""
+    named = set(re.findall(r"`(test_\w+\.py)`", DIFFERENCES.read_text()))
+    assert {name for name in named if not (Path(__file__).parent / name).exists()} == set()
+
+
 def test_every_listed_exchange_is_recorded() -> None:
     """docs/differences.md names no exchange that does not exist."""
     assert set(LISTED) <= {key(exchange) for exchange in EXCHANGES}

@@ -120,25 +120,27 @@ class Incoming:
 
     def __init__(self, directory: Path, name: str) -> None:
         self._target = directory / name
+        self._kept = False
         self._hidden = directory / f".coir-{secrets.token_hex(8)}"
 
-    def write(self, content: BinaryIO) -> Path:
-        """Copy the content and see it on disk; returns where it lies until `keep`."""
+    def write(self, content: BinaryIO) -> None:
+        """Copy the content and see it on disk."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         with os.fdopen(os.open(self._hidden, flags, 0o644), "wb") as file:
             while block := content.read(_COPY_BYTES):
                 file.write(block)
             file.flush()
             os.fsync(file.fileno())
-        return self._hidden
 
     def keep(self) -> None:
         """Give the file its name. Raises FileExistsError when the name is taken."""
         os.link(self._hidden, self._target)
+        self._kept = True
 
     def undo(self) -> None:
-        """Take the name back after `keep`."""
-        self._target.unlink()
+        """Take the name back, if `keep` gave it."""
+        if self._kept:
+            self._target.unlink()
 
     def discard(self) -> None:
         """Remove the hidden name; nothing is left unless the file was kept."""

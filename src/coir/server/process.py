@@ -16,6 +16,9 @@ from coir.server.settings import Settings, StartError
 
 # Longer than any page takes; a job stops at its next batch.
 GRACE_SECONDS = 10
+# As long as clients keep an idle connection: one that the server closes first may carry a request
+# into the void (the original's 2 s are why its clients must retry).
+IDLE_SECONDS = 75
 BACKLOG = 512  # connections that wait while the process is busy with a page
 
 
@@ -33,6 +36,7 @@ def serve(settings: Settings) -> int:
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
+            timeout_keep_alive=IDLE_SECONDS,
         )
         server = _Announcing(config, _url(listening))
         if threading.current_thread() is threading.main_thread():

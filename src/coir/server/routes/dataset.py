@@ -208,15 +208,14 @@ def paginated(given: dict[str, str], total: int) -> tuple[dict[str, int], int, i
 
 def _counted(connection: Connection, caller: Caller, dataset: Row[Any]) -> dict[str, Any]:
     """What a page of datasets shows of one beside its own fields, in the recorded order."""
-    annotated, first = connection.execute(
-        select(
-            func.count(images.c.id).filter(images.c.annotated),
-            func.min(images.c.id),
-        ).where(images.c.dataset_id == dataset.id, images.c.deleted == false())
-    ).one()
+    first = connection.execute(
+        select(func.min(images.c.id)).where(
+            images.c.dataset_id == dataset.id, images.c.deleted == false()
+        )
+    ).scalar()
     shown = {
         "numberImages": dataset.num_images,
-        "numberAnnotated": annotated,
+        "numberAnnotated": dataset.num_annotated,
         "permissions": permissions(caller, dataset),
     }
     return shown if first is None else shown | {"first_image_id": first}

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request, Response
-from sqlalchemy import and_, false, func, insert, select, update
+from sqlalchemy import Connection, and_, false, func, insert, select, update
 from starlette.datastructures import UploadFile
 from starlette.responses import FileResponse
 
@@ -36,6 +36,7 @@ router = APIRouter(prefix="/api/image")
 DEFAULT_PER_PAGE = 50
 MAX_DEPTH = 32  # of folders in an uploaded file's name; a path must stay below the system's limit
 CACHE_SECONDS = 43_200  # recorded
+TAKEN = "A file with this name is in the dataset already; choose another name."
 # The fields that the list shows, in the recorded order; the constant ones have no column.
 CONSTANTS: dict[str, Any] = {"annotating": [], "is_modified": False}
 FIELDS = (
@@ -127,28 +128,26 @@ def upload(
         dataset = visible_dataset(connection, caller, dataset_id, "Invalid dataset id")
     relative = _relative(sent.file.filename or "")
     try:
+        size = measure(sent.file.file, state.settings.max_pixels)
         incoming = state.folders.reserve(dataset.name, relative)
-    except (OutsideError, OSError):
-        raise refused("The file cannot be stored in this folder; choose another.") from None
-    try:
-        size = measure(incoming.write(sent.file.file), state.settings.max_pixels)
-        image_id = _register(
-            state,
-            incoming,
-            {
-                "dataset_id": dataset.id,
-                "path": logical_directory(dataset.name) + "/".join(relative),
-                "file_name": relative[-1],
-                "width": size.width,
-                "height": size.height,
-                "created_at": now_ms(),
-            },
-        )
     except PictureError as error:
         raise refused(str(error)) from None
+    except (OutsideError, OSError):
+        raise refused("The file cannot be stored in this folder; choose another.") from None
+    values = {
+        "dataset_id": dataset.id,
+        "path": logical_directory(dataset.name) + "/".join(relative),
+        "file_name": relative[-1],
+        "width": size.width,
+        "height": size.height,
+        "created_at": now_ms(),
+    }
+    try:
+        sent.file.file.seek(0)
+        incoming.write(sent.file.file)
+        return answer(_register(state, incoming, values))
     finally:
         incoming.discard()
-    return answer(image_id)
 
 
 @router.get("/{image_id:id}")
@@ -214,20 +213,26 @@ def _relative(filename: str) -> list[str]:
 
 def _register(state: ServerState, incoming: Incoming, values: dict[str, Any]) -> int:
     """Row and file appear together: a scan that sees the file waits for the row."""
-    taken = refused("A file with this name is in the dataset already; choose another name.")
-    with state.store.write() as connection:
-        present = select(images.c.id).where(
-            images.c.dataset_id == values["dataset_id"], images.c.path == values["path"]
-        )
-        if connection.execute(present).first():
-            raise taken
-        made = insert(images).values(**values).returning(images.c.id)
-        image_id: int = connection.execute(made).scalar_one()
-        try:
+    try:
+        with state.store.write() as connection:
+            image_id = _inserted(connection, values)
             incoming.keep()
-        except FileExistsError:
-            raise taken from None
+    except FileExistsError:
+        raise refused(TAKEN) from None
+    except BaseException:
+        incoming.undo()  # the row was not committed
+        raise
     return image_id
+
+
+def _inserted(connection: Connection, values: dict[str, Any]) -> int:
+    present = select(images.c.id).where(
+        images.c.dataset_id == values["dataset_id"], images.c.path == values["path"]
+    )
+    if connection.execute(present).first():
+        raise refused(TAKEN)
+    made = insert(images).values(**values).returning(images.c.id)
+    return connection.execute(made).scalar_one()
 
 
 def _original(request: Request, file: Path, headers: dict[str, str], max_pixels: int) -> Response:

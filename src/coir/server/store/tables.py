@@ -65,9 +65,10 @@ datasets = Table(
     Column("owner_id", Id, ForeignKey("users.id"), nullable=False),
     Column("categories", JSON, nullable=False, default=list),
     Column("default_annotation_metadata", JSON, nullable=False, default=dict),
-    # The living images, counted by the triggers of the first migration: every page of a dataset
-    # says how many there are, and counting 200,000 of them takes 10 ms.
+    # The living images, and the annotated ones, counted by the triggers of the first migration:
+    # every page of a dataset says how many there are, and counting 200,000 of them takes 10 ms.
     Column("num_images", BigInteger, nullable=False, server_default="0"),
+    Column("num_annotated", BigInteger, nullable=False, server_default="0"),
     Column("created_at", BigInteger, nullable=False),
     Column("deleted", Boolean, nullable=False, default=False),
     Column("deleted_date", BigInteger),

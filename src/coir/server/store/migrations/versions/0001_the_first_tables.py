@@ -10,23 +10,33 @@ depends_on = None
 
 ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
-# datasets.num_images is the number of its living images, whoever writes the images.
+# datasets.num_images and num_annotated count its living images, whoever writes the images.
 COUNTING = (
     """
     CREATE TRIGGER images_counted_in AFTER INSERT ON images WHEN NOT NEW.deleted BEGIN
-        UPDATE datasets SET num_images = num_images + 1 WHERE id = NEW.dataset_id;
+        UPDATE datasets
+            SET num_images = num_images + 1, num_annotated = num_annotated + NEW.annotated
+            WHERE id = NEW.dataset_id;
     END
     """,
     """
     CREATE TRIGGER images_counted_out AFTER DELETE ON images WHEN NOT OLD.deleted BEGIN
-        UPDATE datasets SET num_images = num_images - 1 WHERE id = OLD.dataset_id;
+        UPDATE datasets
+            SET num_images = num_images - 1, num_annotated = num_annotated - OLD.annotated
+            WHERE id = OLD.dataset_id;
     END
     """,
     """
-    CREATE TRIGGER images_counted_again AFTER UPDATE OF deleted, dataset_id ON images BEGIN
-        UPDATE datasets SET num_images = num_images - 1
+    CREATE TRIGGER images_counted_again
+    AFTER UPDATE OF deleted, dataset_id, annotated ON images
+    WHEN OLD.deleted <> NEW.deleted OR OLD.dataset_id <> NEW.dataset_id
+        OR OLD.annotated <> NEW.annotated
+    BEGIN
+        UPDATE datasets
+            SET num_images = num_images - 1, num_annotated = num_annotated - OLD.annotated
             WHERE id = OLD.dataset_id AND NOT OLD.deleted;
-        UPDATE datasets SET num_images = num_images + 1
+        UPDATE datasets
+            SET num_images = num_images + 1, num_annotated = num_annotated + NEW.annotated
             WHERE id = NEW.dataset_id AND NOT NEW.deleted;
     END
     """,
@@ -82,6 +92,7 @@ def upgrade() -> None:
         sa.Column("categories", sa.JSON(), nullable=False),
         sa.Column("default_annotation_metadata", sa.JSON(), nullable=False),
         sa.Column("num_images", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("num_annotated", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("deleted", sa.Boolean(), nullable=False),
         sa.Column("deleted_date", sa.BigInteger(), nullable=True),
