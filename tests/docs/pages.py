@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,12 +50,13 @@ def prose(page: str) -> str:
 
 def anchors(page: str) -> set[str]:
     """What can stand after ``#`` in a link to a page: its headings, as GitHub names them."""
-    found: set[str] = set()
+    seen: Counter[str] = Counter()
+    found = set()
     for heading in HEADING.findall(prose(page)):
-        plain = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading)
-        slug = re.sub(r"[^\w\- ]", "", plain.strip().lower()).replace(" ", "-")
-        number = sum(one == slug or one.rsplit("-", 1)[0] == slug for one in found)
-        found.add(f"{slug}-{number}" if slug in found else slug)
+        plain = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).strip().lower()
+        slug = re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
+        found.add(f"{slug}-{seen[slug]}" if seen[slug] else slug)
+        seen[slug] += 1
     return found
 
 
