@@ -25,7 +25,7 @@ from coir.errors import (
 )
 from coir.listing import get_all_image_ids
 from coir.model import DatasetInfo, Image, ServerInfo
-from coir.scan import AsyncScan, Certificate, Progress, Scan, Verdict
+from coir.scan import AsyncScan, Certificate, Filter, Progress, Scan, Verdict
 
 __all__ = [
     "AsyncDataset",
@@ -38,6 +38,7 @@ __all__ = [
     "Dataset",
     "DatasetInfo",
     "DatasetNotFound",
+    "Filter",
     "Image",
     "IncompleteScan",
     "InvalidRequest",

@@ -12,7 +12,9 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 __all__ = [
+    "CategoryInfo",
     "DatasetInfo",
+    "IdList",
     "Image",
     "ImageId",
     "Job",
@@ -82,6 +84,11 @@ class ServerInfo(msgspec.Struct, frozen=True):
     coir: dict[str, Any] | None = None
 
     @property
+    def features(self) -> tuple[str, ...]:
+        """What the server offers beside the original's routes."""
+        return tuple(self.coir.get("features", ())) if self.coir else ()
+
+    @property
     def version(self) -> str:
         """The version in the server's own words."""
         return str(self.coir["version"]) if self.coir else self.git.tag
@@ -111,3 +118,18 @@ class Job(msgspec.Struct, frozen=True):
     progress: float
     errors: int
     warnings: int
+
+
+class CategoryInfo(msgspec.Struct, frozen=True):
+    """A category as ``GET /api/category/`` lists it."""
+
+    id: int
+    name: str
+    supercategory: str = ""
+
+
+class IdList(msgspec.Struct):
+    """The ids of one instant, as coir's server streams them: ``GET /api/dataset/{id}/ids``."""
+
+    total: int
+    ids: list[int]

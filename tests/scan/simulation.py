@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from coir.errors import ConnectionFailed
-from coir.model import ImageId
-from coir.scan.plan import Planner
-from coir.scan.window import Ask, Purpose
+from coir.scan.ask import Ask, Purpose
+from coir.scan.ledger import Ledger
+from coir.scan.plan import Plan
+from coir.scan.window_plan import WindowPlan
 
 COUNT_SECONDS = 2.5e-6
 ROW_SECONDS = 17e-6
@@ -41,8 +42,8 @@ class Simulation:
     def __post_init__(self) -> None:
         self.ids = sorted(self.ids)
 
-    def page(self, ask: Ask) -> tuple[int, list[ImageId], float]:
-        """Answer a request: total, rows, and the seconds of work."""
+    def page(self, ask: Ask) -> tuple[int, list[int], float]:
+        """Answer a request: total, ids, and the seconds of work."""
         first, last = 0, len(self.ids)
         if ask.window:
             first = bisect_left(self.ids, ask.window.start)
@@ -51,7 +52,7 @@ class Simulation:
         found = self.ids[first:last]
         if ask.purpose is Purpose.HIGHEST:
             found.reverse()
-        rows = [ImageId(image_id) for image_id in found[: ask.limit]]
+        rows = found[ask.offset : ask.offset + ask.limit]
         span = self._span(ask)
         counted = total + self.others * max(0, span - total)
         work = REQUEST_SECONDS + counted * COUNT_SECONDS + len(rows) * ROW_SECONDS
@@ -66,7 +67,7 @@ class Simulation:
             return top
         return max(0, min(ask.window.stop, top) - max(ask.window.start, 0))
 
-    def run(self, planner: Planner) -> list[int]:
+    def run(self, planner: Plan) -> list[int]:
         """Serve a planner to its end; gives the ids in the order they came."""
         came: list[int] = []
         queue: list[tuple[Ask, float]] = []
@@ -82,16 +83,18 @@ class Simulation:
                 planner.failed(ask, ConnectionFailed("timed out", timed_out=True))
             else:
                 self.rows_served += len(rows)
-                planner.answered(ask, total, rows, self.clock - sent)
-            came += [row.id for reading in planner.take() for row in reading.rows]
+                planner.answered(ask, total, rows, (), self.clock - sent)
+            came += [image_id for reading in planner.take() for image_id in reading.ids]
             self.after(ask)
         return came
 
 
-def scanned(ids: Iterable[int], in_flight: int = 4, **options: object) -> tuple[Simulation, Planner]:
+def scanned(
+    ids: Iterable[int], in_flight: int = 4, **options: object
+) -> tuple[Simulation, WindowPlan]:
     """Run a whole scan over a simulated server, and check that it returned every id."""
     simulation = Simulation(list(ids), **options)  # type: ignore[arg-type]
-    planner = Planner(in_flight=in_flight)
+    planner = WindowPlan(Ledger(), in_flight=in_flight)
     came = simulation.run(planner)
     assert came == simulation.ids
     assert planner.error is None

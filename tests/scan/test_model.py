@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from coir.errors import ConnectionFailed, ServerFailed, UnexpectedAnswer
-from coir.model import ImageId
+from coir.scan.ask import Ask, Purpose
 from coir.scan.certificate import Context, Totals, Verdict, certify
-from coir.scan.plan import Planner
-from coir.scan.window import Ask, Purpose
+from coir.scan.ledger import Ledger
+from coir.scan.window_plan import WindowPlan
 
 FAULTS = (
     ConnectionFailed("reset"),
@@ -37,8 +37,8 @@ class ScanMachine(RuleBasedStateMachine):
         self.changed = self.grew = False
         self.came: list[int] = []
         self.flying: list[Ask] = []
-        self.answers: list[tuple[int, list[ImageId]]] = []
-        self.planner = Planner()
+        self.answers: list[tuple[int, list[int]]] = []
+        self.planner = WindowPlan(Ledger())
 
     @initialize(
         ids=st.sets(st.integers(1, 3_000), max_size=60),
@@ -51,7 +51,7 @@ class ScanMachine(RuleBasedStateMachine):
         self.live = ids | set(range(1, dense)) - gone
         self.deleted = gone - self.live
         self.throughout, self.ever = set(self.live), set(self.live)
-        self.planner = Planner(in_flight=in_flight)
+        self.planner = WindowPlan(Ledger(), in_flight=in_flight)
         self.planner.pace.rows = 50  # small windows, so that a small dataset has many
         self.send()
 
@@ -100,17 +100,17 @@ class ScanMachine(RuleBasedStateMachine):
 
     # -- what the server answers --------------------------------------------------------
 
-    def answer(self, ask: Ask) -> tuple[int, list[ImageId]]:
+    def answer(self, ask: Ask) -> tuple[int, list[int]]:
         """Give what the contract says at this moment."""
         found = sorted(i for i in self.live if ask.window is None or i in ask.window)
         if ask.purpose is Purpose.HIGHEST:
             found.reverse()
-        return len(found), [ImageId(i) for i in found[: ask.limit]]
+        return len(found), found[: ask.limit]
 
-    def deliver(self, ask: Ask, total: int, rows: list[ImageId], seconds: float) -> None:
+    def deliver(self, ask: Ask, total: int, rows: list[int], seconds: float) -> None:
         """Hand an answer to the planner, take what is ready, and let it send more."""
-        self.planner.answered(ask, total, rows, seconds)
-        self.came += [row.id for reading in self.planner.take() for row in reading.rows]
+        self.planner.answered(ask, total, rows, (), seconds)
+        self.came += [i for reading in self.planner.take() for i in reading.ids]
         self.send()
 
     @precondition(lambda self: self.flying)
@@ -127,7 +127,7 @@ class ScanMachine(RuleBasedStateMachine):
     def lose(self, fault: Exception) -> None:
         """An answer is lost, reset, late or garbled."""
         self.planner.failed(self.flying.pop(0), fault)  # type: ignore[arg-type]
-        self.came += [row.id for reading in self.planner.take() for row in reading.rows]
+        self.came += [i for reading in self.planner.take() for i in reading.ids]
         self.send()
 
     @precondition(lambda self: self.flying)
@@ -144,7 +144,7 @@ class ScanMachine(RuleBasedStateMachine):
         """The answer to another request arrives once more, in place of this one."""
         ask = self.flying[0]
         total, rows = data.draw(st.sampled_from(self.answers))
-        inside = [row for row in rows if ask.window and row.id in ask.window]
+        inside = [i for i in rows if ask.window and i in ask.window]
         if ask.purpose is Purpose.READ and len(inside) < len(rows):
             self.deliver(self.flying.pop(0), total, rows, 0.1)
 
@@ -181,7 +181,7 @@ class ScanMachine(RuleBasedStateMachine):
             self.deliver(ask, *self.answer(ask), 0.1)
         assert self.planner.done
         certificate = certify(
-            self.planner, Context(1, "d", "http://s", "n", "v"), Totals(), 0.0, 1.0
+            self.planner, Context(1, "d", "http://s", "n", "v"), (), Totals(), (0.0, 1.0)
         )
         assert certificate.count == len(self.came)
         if certificate.verdict is Verdict.INCOMPLETE:
@@ -199,4 +199,3 @@ class ScanMachine(RuleBasedStateMachine):
 
 TestScan = ScanMachine.TestCase
 TestScan.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
-

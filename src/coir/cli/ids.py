@@ -14,7 +14,7 @@ from coir.cli.talk import progress, say
 from coir.errors import IncompleteScan, InvalidRequest
 from coir.files import write_whole
 from coir.scan import Certificate, Scan
-from coir.scan.driver import CONCURRENCY
+from coir.scan.order import CONCURRENCY
 
 __all__ = ["ids"]
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from coir.errors import InvalidRequest
 
 __all__ = ["server_url"]
 
+SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|://")
 HINT = "Give the address that the browser shows, for example http://localhost:5000"
 
 
@@ -23,16 +25,17 @@ def server_url(typed: str) -> str:
     """
     text = typed.strip()
     try:
-        parts = urlsplit(text if "://" in text else f"http://{text}")
-        port_is_valid = parts.port is None or parts.port > 0
+        parts = urlsplit(text if SCHEME.match(text) else f"http://{text}")
+        valid = parts.port != 0 and parts.scheme in {"http", "https"} and bool(parts.hostname)
     except ValueError:
-        port_is_valid, parts = False, SplitResult("", "", "", "", "")
-    if parts.scheme not in {"http", "https"} or not parts.hostname or not port_is_valid:
-        raise InvalidRequest(f"'{typed}' is not the address of a server.", hint=HINT)
-    if parts.username or parts.password:
+        parts, valid = SplitResult("", "", "", "", ""), False
+    if "@" in (parts.netloc if valid else text):
+        # Not shown: a mistyped address with a password in it is no less secret.
         raise InvalidRequest(
             "The server's address holds a user name or password.",
             hint="Leave them out of the address; use --username and COIR_PASSWORD.",
         )
-    path = parts.path.rstrip("/").removesuffix("/api").rstrip("/")
+    if not valid or any(char.isspace() for char in parts.netloc):
+        raise InvalidRequest(f"'{typed}' is not the address of a server.", hint=HINT)
+    path = re.sub(r"(/|/api|\s)*$", "", parts.path)
     return urlunsplit((parts.scheme, parts.netloc, path, "", ""))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -10,6 +11,9 @@ from coir.errors import InvalidRequest
 __all__ = ["Credentials", "cookies_of"]
 
 SESSION_COOKIE = "session"
+# RFC 6265, 4.1.1, and the quotes that may stand around a value.
+NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+VALUE = re.compile(r'"?[!#-+\--:<-\[\]-~]+"?')
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,11 @@ class Credentials:
                 hint="Give both: --username and the password that is asked for, or COIR_USERNAME "
                 "and COIR_PASSWORD.",
             )
+        for given, what in ((self.username, "user name"), (self.password, "password")):
+            if any("\ud800" <= char <= "\udfff" for char in given or ""):
+                raise InvalidRequest(
+                    f"The {what} is not text in UTF-8.", hint="Set the terminal to UTF-8."
+                )
 
     @property
     def can_log_in(self) -> bool:
@@ -40,14 +49,28 @@ def cookies_of(token: Mapping[str, str] | str | None) -> dict[str, str]:
 
     A mapping is taken as it is; a string is a ``Cookie`` header (``session=…``) or the
     value of the session cookie alone.
+
+    Raises:
+        InvalidRequest: no cookie can hold what was given.
+
     """
     if token is None:
         return {}
-    if not isinstance(token, str):
-        return dict(token)
-    first = token.split(";", 1)[0]
+    cookies = _split(token) if isinstance(token, str) else dict(token)
+    for name, value in cookies.items():
+        if not (NAME.fullmatch(name) and VALUE.fullmatch(value)):
+            raise InvalidRequest(
+                "The session cookie holds characters that no cookie has, or nothing at all.",
+                hint="Copy its value again from the browser: one line of letters, digits, dots "
+                "and dashes.",
+            )
+    return cookies
+
+
+def _split(token: str) -> dict[str, str]:
+    text = re.sub(r"^\s*cookie\s*:", "", token, flags=re.IGNORECASE).strip()
     # A signed session value holds dots and dashes, and '=' only as base64 padding at its end.
-    if "=" not in first.rstrip("="):
-        return {SESSION_COOKIE: token.strip()}
-    pairs = (part.split("=", 1) for part in token.split(";") if "=" in part)
+    if "=" not in text.split(";", 1)[0].rstrip("="):
+        return {SESSION_COOKIE: text}
+    pairs = (part.split("=", 1) for part in text.split(";") if "=" in part)
     return {name.strip(): value.strip() for name, value in pairs}

@@ -10,8 +10,12 @@ import httpx2
 
 from coir.errors import CoirError, ConnectionFailed, InvalidRequest, TLSFailed, UnexpectedAnswer
 
-__all__ = ["translated"]
+__all__ = ["configured", "translated"]
 
+# The roots of httpx2's exceptions: it has no common one.
+FOREIGN = (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, httpx2.CookieConflict)
+# What h11 says when the other side went away in the middle: the network, not the protocol.
+BROKEN = ("disconnected", "closed connection")
 TLS_HINT = (
     "Check the host name and the date of its certificate; if a company's own authority "
     "signed it, set SSL_CERT_FILE to that authority's file."
@@ -23,8 +27,27 @@ def translated(server: str) -> Iterator[None]:
     """Let only coir's errors out; ``server`` is the address named in their sentences."""
     try:
         yield
-    except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as foreign:
+    except FOREIGN as foreign:
         raise _translation(foreign, server) from foreign
+
+
+@contextmanager
+def configured(server: str) -> Iterator[None]:
+    """Let only coir's errors out of making an HTTP client, which reads the environment."""
+    try:
+        with translated(server):
+            yield
+    except OSError as foreign:
+        raise InvalidRequest(
+            f"The trusted certificates cannot be read: {_reason(foreign)}.",
+            hint="Check what SSL_CERT_FILE and SSL_CERT_DIR name.",
+        ) from foreign
+    except (ImportError, ValueError) as foreign:
+        raise InvalidRequest(
+            "The proxy that the environment names is of a kind that coir cannot use.",
+            hint="Check HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY; for a SOCKS proxy, "
+            "run: pip install 'httpx2[socks]'",
+        ) from foreign
 
 
 def _translation(foreign: Exception, server: str) -> CoirError:
@@ -59,7 +82,7 @@ def _translation(foreign: Exception, server: str) -> CoirError:
                 f"The proxy on the way to {server} refused: {_reason(foreign)}.",
                 hint="Check HTTP_PROXY, HTTPS_PROXY and NO_PROXY.",
             )
-        case httpx2.RemoteProtocolError() if "disconnected" not in str(foreign):
+        case httpx2.RemoteProtocolError() if not any(one in str(foreign) for one in BROKEN):
             return UnexpectedAnswer(
                 f"{server} does not speak HTTP the way a web server does: {_reason(foreign)}.",
                 hint="Check the port, and whether it wants https instead of http.",

@@ -115,7 +115,7 @@ def _error(request: Request, answer: Answer) -> CoirError:
 def retry_after(answer: Answer) -> float | None:
     """Give the seconds that a ``Retry-After`` header asks to wait (RFC 9110, 10.2.3)."""
     value = answer.headers.get("retry-after", "").strip()
-    if value.isdigit():
+    if value.isdecimal() and value.isascii():
         return float(value)
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - time()) if value else None

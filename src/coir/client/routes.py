@@ -5,18 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+import msgspec
+
 from coir.client.credentials import Credentials
 from coir.client.exchange import Operation, Request
 from coir.client.reply import checked, decoded
 from coir.errors import AuthenticationFailed, DatasetNotFound, InvalidRequest
-from coir.model import DatasetInfo, Image, ImageId, Job, Page, Row, ServerInfo, Started, User
+from coir.model import (
+    CategoryInfo,
+    DatasetInfo,
+    IdList,
+    Image,
+    ImageId,
+    Job,
+    Page,
+    Row,
+    ServerInfo,
+    Started,
+    User,
+)
 
 __all__ = [
     "annotate",
+    "categories",
     "create_dataset",
     "dataset",
     "datasets",
     "delete_image",
+    "image_ids",
     "images",
     "info",
     "jobs",
@@ -26,6 +42,10 @@ __all__ = [
     "scan_folder",
     "upload",
 ]
+
+
+class _Me(msgspec.Struct):
+    user: User
 
 
 PAGES: Mapping[type, Any] = {Image: Page[Image], ImageId: Page[ImageId]}
@@ -61,8 +81,7 @@ def login(credentials: Credentials) -> Operation[None]:
 def me() -> Operation[User]:
     """Ask who is logged in: ``GET /api/user/``."""
     request = Request("GET", "/api/user/")
-    answer = yield request
-    return decoded(request, answer, dict[str, User])["user"]
+    return decoded(request, (yield request), _Me).user
 
 
 def datasets() -> Operation[list[DatasetInfo]]:
@@ -112,6 +131,18 @@ def images(dataset_id: int, params: Mapping[str, str], row: type[Row]) -> Operat
     if answer.status in {404, 500}:
         yield from _by_id(dataset_id)
     return cast("Page[Row]", decoded(request, answer, PAGES[row]))
+
+
+def image_ids(dataset_id: int, params: Mapping[str, str]) -> Operation[IdList]:
+    """Read the ids of one instant: ``GET /api/dataset/{id}/ids``, on coir's server only."""
+    request = Request("GET", f"/api/dataset/{dataset_id}/ids", params, attempts=1)
+    return decoded(request, (yield request), IdList)
+
+
+def categories() -> Operation[list[CategoryInfo]]:
+    """List the categories that the user may see: ``GET /api/category/``."""
+    request = Request("GET", "/api/category/")
+    return decoded(request, (yield request), list[CategoryInfo])
 
 
 def register(credentials: Credentials) -> Operation[None]:

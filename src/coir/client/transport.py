@@ -18,9 +18,9 @@ import httpx2
 import stamina
 
 import coir
-from coir.client.credentials import Credentials
+from coir.client.credentials import SESSION_COOKIE, Credentials
 from coir.client.exchange import Answer, Operation, Request
-from coir.client.failure import translated
+from coir.client.failure import configured, translated
 from coir.client.reply import BUSY, checked
 from coir.client.routes import login
 from coir.errors import ConnectionFailed, ServerFailed, TLSFailed
@@ -33,6 +33,8 @@ CONNECT_TIMEOUT = 10.0
 # Longer than any pause a server announces while it restarts, shorter than a coffee break.
 DEADLINE = 120.0
 WAIT_INITIAL, WAIT_MAX, WAIT_JITTER = 0.2, 8.0, 0.5
+# No proxy is the way to one's own machine, whatever HTTP_PROXY says of the rest of the world.
+DIRECT = dict.fromkeys(("all://localhost", "all://127.0.0.1", "all://[::1]"))
 
 
 class Transport:
@@ -41,7 +43,7 @@ class Transport:
     def __init__(self, url: str, credentials: Credentials) -> None:
         self.url = url
         self.credentials = credentials
-        with translated(url):
+        with configured(url):
             self._http = httpx2.Client(**_settings(url, credentials))
 
     def run(self, operation: Operation[T]) -> T:
@@ -102,7 +104,7 @@ class AsyncTransport:
     def __init__(self, url: str, credentials: Credentials) -> None:
         self.url = url
         self.credentials = credentials
-        with translated(url):
+        with configured(url):
             self._http = httpx2.AsyncClient(**_settings(url, credentials))
 
     async def run(self, operation: Operation[T]) -> T:
@@ -153,9 +155,14 @@ class AsyncTransport:
 
 
 def _settings(url: str, credentials: Credentials) -> dict[str, Any]:
+    cookies = dict(credentials.cookies)
+    if credentials.can_log_in:
+        # Beside the session that is logged in, an old one would be sent too, and before it.
+        cookies.pop(SESSION_COOKIE, None)
     return {
         "base_url": url,
-        "cookies": dict(credentials.cookies),
+        "cookies": cookies,
+        "mounts": DIRECT,
         "headers": {"user-agent": f"coir/{coir.__version__}", "accept": "application/json"},
         "follow_redirects": False,
     }
@@ -197,7 +204,8 @@ def _backoff(error: Exception) -> bool | float:
             # A request that timed out is asking for too much: whoever planned it must ask for less.
             return not timed_out
         case ServerFailed(retry_after=float(seconds)):
-            return min(seconds, DEADLINE)
+            # Nobody waits longer without a word; sending earlier is what was asked not to do.
+            return seconds if seconds <= DEADLINE else False
         case ServerFailed():
             return True
         case _:

@@ -2,6 +2,7 @@
 
 from coir.scan.certificate import Certificate, Verdict
 from coir.scan.driver import AsyncScan, Scan
+from coir.scan.filter import Filter
 from coir.scan.run import Progress
 
-__all__ = ["AsyncScan", "Certificate", "Progress", "Scan", "Verdict"]
+__all__ = ["AsyncScan", "Certificate", "Filter", "Progress", "Scan", "Verdict"]

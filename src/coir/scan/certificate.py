@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from coir.scan.plan import Planner
+from coir.scan.plan import Plan
+from coir.scan.snapshot_plan import SnapshotPlan
 
 __all__ = ["Certificate", "Context", "Totals", "Verdict"]
 
@@ -32,14 +33,19 @@ class Totals(msgspec.Struct):
 
 
 class Context(msgspec.Struct, frozen=True):
-    """What was asked, of whom: part of the certificate."""
+    """What was asked, of whom: part of the certificate.
+
+    ``stable`` says that an image that matches goes on matching while it exists.
+    """
 
     dataset_id: int
     dataset_name: str
     server_url: str
     server_name: str
     server_version: str
-    filters: Mapping[str, str] = {}
+    filters: Mapping[str, Any] = {}
+    stable: bool = True
+    since: str | None = None
 
 
 class Stretch(msgspec.Struct, frozen=True):
@@ -72,12 +78,17 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     server_url: str
     server_name: str
     server_version: str
-    filters: Mapping[str, str]
+    filters: Mapping[str, Any]
+    checked_here: tuple[str, ...]
+    since: str | None
     strategy: str
+    claims: tuple[str, ...]
     high_water_mark: int | None
     smallest_id: int | None
     count: int
+    rows_read: int
     ids_sha256: str
+    newest_ids: tuple[int, ...]
     counted_at_start: int | None
     counted_at_end: int | None
     moved: tuple[Stretch, ...]
@@ -113,33 +124,42 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def certify(
-    planner: Planner, context: Context, totals: Totals, started: float, finished: float
+    plan: Plan,
+    context: Context,
+    checked_here: tuple[str, ...],
+    totals: Totals,
+    times: tuple[float, float],
 ) -> Certificate:
     """Write the certificate of a scan; the times are seconds since 1970, UTC."""
-    verdict, reason = _judge(planner)
+    verdict, claims, reason = _judge(plan, context)
+    ledger, (started, finished) = plan.ledger, times
     fields: dict[str, Any] = msgspec.structs.asdict(context)
+    del fields["stable"]
     return Certificate(
         verdict=verdict,
         reason=reason,
         **fields,
-        strategy="windows",
-        high_water_mark=planner.high,
-        smallest_id=planner.low,
-        count=planner.ledger.count,
-        ids_sha256=planner.ledger.ids_sha256,
-        counted_at_start=planner.counted_at_start,
-        counted_at_end=planner.counted_at_end,
+        checked_here=checked_here,
+        strategy=plan.strategy,
+        claims=claims,
+        high_water_mark=plan.high,
+        smallest_id=plan.low,
+        count=ledger.count,
+        rows_read=ledger.read,
+        ids_sha256=ledger.ids_sha256,
+        newest_ids=tuple(ledger.newest),
+        counted_at_start=plan.counted_at_start,
+        counted_at_end=plan.counted_at_end,
         moved=tuple(
-            Stretch(one.window.start, one.window.stop, one.read, one.counted)
-            for one in planner.moved
+            Stretch(one.window.start, one.window.stop, one.read, one.counted) for one in plan.moved
         ),
         findings=tuple(
             Note(one.window.start, one.window.stop, one.problem.value, one.attempt, one.detail)
-            for one in planner.ledger.findings
+            for one in ledger.findings
         ),
-        windows=len(planner.ledger.segments),
-        windows_reread=planner.reread,
-        requests=planner.requests,
+        windows=len(ledger.segments),
+        windows_reread=plan.reread,
+        requests=plan.requests,
         retries=totals.retries,
         bytes_received=totals.bytes_received,
         started=_time(started),
@@ -148,22 +168,29 @@ def certify(
     )
 
 
-def _judge(planner: Planner) -> tuple[Verdict, str]:
-    if planner.error is not None or not planner.done:
-        why = planner.error.message if planner.error else "The scan was ended before its end."
-        return Verdict.INCOMPLETE, why
-    if planner.counted_at_end == planner.ledger.count:
-        return (
-            Verdict.COMPLETE,
-            f"the server counts {planner.counted_at_end:,} images up to id {planner.high}, "
-            "and each of them is here once",
+def _judge(plan: Plan, context: Context) -> tuple[Verdict, tuple[str, ...], str]:
+    """Give the verdict, the rules of docs/spec/scan.md that hold, and the reason in words."""
+    read, counted = plan.ledger.read, plan.counted_at_end
+    if plan.error is not None or not plan.done or counted is None:
+        why = plan.error.message if plan.error else "The scan was ended before its end."
+        return Verdict.INCOMPLETE, ("S2",), why
+    if isinstance(plan, SnapshotPlan):
+        reason = f"the server gave its {read:,} images as they were at one instant"
+        return Verdict.COMPLETE, ("S1", "S2", "S6"), reason
+    if counted != read:
+        reason = (
+            f"the dataset changed while it was read ({read:,} read, {counted:,} at the end); "
+            "every image that was there throughout is here once"
         )
-    return (
-        Verdict.CHANGED,
-        f"the dataset changed while it was read ({planner.ledger.count:,} read, "
-        f"{planner.counted_at_end:,} at the end); every image that was there throughout "
-        "is here once",
+        return Verdict.CHANGED, ("S1", "S2", "S4"), reason
+    if context.stable:
+        reason = f"the server counts {counted:,} images up to id {plan.high}, and each is here once"
+        return Verdict.COMPLETE, ("S1", "S2", "S3"), reason
+    reason = (
+        f"the server counts {counted:,} matching images up to id {plan.high}, and as many "
+        "are here; every image that matched throughout is here once"
     )
+    return Verdict.COMPLETE, ("S1", "S2", "S5"), reason
 
 
 def _time(seconds: float) -> str:

@@ -3,69 +3,32 @@
 from __future__ import annotations
 
 import threading
+import time
 from array import array
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from contextlib import aclosing, closing
+from itertools import islice
 from queue import SimpleQueue
 
 import anyio
 
 from coir.client.connection import AsyncDataset, Dataset
-from coir.errors import CoirError, InvalidRequest
-from coir.model import Image, ImageId, Row
-from coir.scan.certificate import Certificate
+from coir.errors import CoirError
+from coir.model import Image
+from coir.scan.ask import Ask
 from coir.scan.ledger import Reading
-from coir.scan.plan import Planner
-from coir.scan.run import Result, Run, Watcher
-from coir.scan.window import Ask
+from coir.scan.order import Order
+from coir.scan.run import Result, Run
 
 __all__ = ["AsyncScan", "Scan"]
 
-# More does not help a server of one process: four hide the waiting, and the rest queue.
-CONCURRENCY = 4
 
-
-class _Scan:
-    """What both scans share: their settings, and the certificate of their last run."""
-
-    def __init__(self, *, concurrency: int = CONCURRENCY, watch: Watcher | None = None) -> None:
-        if concurrency < 1:
-            raise InvalidRequest("The concurrency must be at least 1.")
-        self.concurrency = concurrency
-        self.watch = watch
-        self._certificate: Certificate | None = None
-
-    @property
-    def certificate(self) -> Certificate:
-        """What the last run proved.
-
-        Raises:
-            InvalidRequest: nothing has been run to its end.
-
-        """
-        if self._certificate is None:
-            raise InvalidRequest(
-                "There is no certificate yet.", hint="Read the scan to its end first."
-            )
-        return self._certificate
-
-
-class Scan(_Scan):
+class Scan(Order[Dataset]):
     """Every image of a dataset, ascending by id, with a certificate at the end.
 
-    Each iteration is a run of its own. Of the rows only a few windows are in memory.
-
-    Args:
-        dataset: what ``Server.dataset`` gives.
-        concurrency: the requests under way at the same time.
-        watch: is called with a `Progress` after each answer.
-
+    Each of its methods that read is a run of its own; ``certificate`` is that of the last
+    one that came to its end. Of the rows only a few windows are in memory.
     """
-
-    def __init__(
-        self, dataset: Dataset, *, concurrency: int = CONCURRENCY, watch: Watcher | None = None
-    ) -> None:
-        super().__init__(concurrency=concurrency, watch=watch)
-        self.dataset = dataset
 
     def ids(self) -> array[int]:
         """Give every image id, ascending, 8 bytes each.
@@ -75,96 +38,146 @@ class Scan(_Scan):
             CoirError: nothing could be retrieved.
 
         """
-        planner = Planner(in_flight=self.concurrency)
-        for _ in self._readings(ImageId, planner):
+        run = self._run(rows=False)
+        for _ in self._readings(run):
             pass
-        return planner.ledger.ids
+        return run.plan.ledger.ids
 
     def __iter__(self) -> Iterator[Image]:
-        planner = Planner(in_flight=self.concurrency, keep_ids=False)
-        for reading in self._readings(Image, planner):
-            yield from reading.rows
+        with closing(self._readings(self._run(rows=True))) as readings:
+            for reading in readings:
+                yield from reading.rows
 
-    def _readings(self, row: type[Row], planner: Planner) -> Iterator[Reading]:
+    def batches(self, size: int) -> Iterator[list[Image]]:
+        """Give the images in lists of ``size``; the last one may be shorter."""
+        with closing(iter(self)) as images:  # type: ignore[type-var]
+            while batch := list(islice(images, size)):
+                yield batch
+
+    def first(self, count: int) -> list[Image]:
+        """Give the ``count`` images with the smallest ids; there is no certificate for them."""
+        with closing(iter(self)) as images:  # type: ignore[type-var]
+            return list(islice(images, count))
+
+    def count(self) -> int:
+        """Ask the server how many images match: one request, no certificate.
+
+        Raises:
+            InvalidRequest: part of the filter is not the server's to count.
+
+        """
+        run = self._run(rows=False)
+        return self.dataset.server.transport.run(run.count())
+
+    def _run(self, *, rows: bool) -> Run:
         server = self.dataset.server
-        run = Run(self.dataset.info, server.url, server.info, row, planner, self.watch)
+        compiled = server.transport.run(self.compile(self.dataset.info))
+        return self.run(self.dataset.info, server.url, server.info, compiled, rows=rows)
+
+    def _readings(self, run: Run) -> Generator[Reading]:
         self._certificate = None
-        asks: SimpleQueue[Ask | None] = SimpleQueue()
-        results: SimpleQueue[Result[Row]] = SimpleQueue()
+        asks: SimpleQueue[tuple[Ask, float] | None] = SimpleQueue()
+        results: SimpleQueue[Result] = SimpleQueue()
         for _ in range(self.concurrency):
             # Daemons: a server that hangs must not keep an interrupted program from ending.
             threading.Thread(target=self._work, args=(run, asks, results), daemon=True).start()
         try:
-            while not planner.done:
-                for ask in planner.asks():
-                    asks.put(ask)
+            yield from run.begin()
+            while not run.plan.done:
+                for ask in run.plan.asks():
+                    asks.put((ask, self.throttle.delay(time.monotonic())))
                 yield from run.report(results.get())
+            self._certificate = run.finish()
         finally:
+            run.close()
             for _ in range(self.concurrency):
                 asks.put(None)
-        self._certificate = run.certificate()
-        run.finish()
 
     def _work(
         self,
-        run: Run[Row],
-        asks: SimpleQueue[Ask | None],
-        results: SimpleQueue[Result[Row]],
+        run: Run,
+        asks: SimpleQueue[tuple[Ask, float] | None],
+        results: SimpleQueue[Result],
     ) -> None:
         transport = self.dataset.server.transport
-        while (ask := asks.get()) is not None:
+        while (due := asks.get()) is not None:
+            ask, delay = due
+            time.sleep(delay)
             try:
                 results.put(transport.run(run.operation(ask)))
             except BaseException as error:  # it is raised by the thread that waits
                 results.put(Result(ask, error=error))
 
 
-class AsyncScan(_Scan):
+class AsyncScan(Order[AsyncDataset]):
     """Every image of a dataset, asynchronously; the same plan and certificate as `Scan`.
 
     The requests of a batch are sent together, and rows are handed out between batches:
     no task outlives the step that started it, so an abandoned iteration leaves none.
     """
 
-    def __init__(
-        self,
-        dataset: AsyncDataset,
-        *,
-        concurrency: int = CONCURRENCY,
-        watch: Watcher | None = None,
-    ) -> None:
-        super().__init__(concurrency=concurrency, watch=watch)
-        self.dataset = dataset
-
     async def ids(self) -> array[int]:
         """Give every image id, as `Scan.ids` does."""
-        planner = Planner(in_flight=self.concurrency)
-        async for _ in self._readings(ImageId, planner):
+        run = await self._run(rows=False)
+        async for _ in self._readings(run):
             pass
-        return planner.ledger.ids
+        return run.plan.ledger.ids
 
     async def __aiter__(self) -> AsyncIterator[Image]:
-        planner = Planner(in_flight=self.concurrency, keep_ids=False)
-        async for reading in self._readings(Image, planner):
-            for row in reading.rows:
-                yield row
+        async with aclosing(self._readings(await self._run(rows=True))) as readings:
+            async for reading in readings:
+                for row in reading.rows:
+                    yield row
 
-    async def _readings(self, row: type[Row], planner: Planner) -> AsyncIterator[Reading]:
+    async def batches(self, size: int) -> AsyncIterator[list[Image]]:
+        """Give the images in lists of ``size``; the last one may be shorter."""
+        batch: list[Image] = []
+        async with aclosing(aiter(self)) as images:  # type: ignore[type-var]
+            async for image in images:
+                batch.append(image)
+                if len(batch) == size:
+                    yield batch
+                    batch = []
+        if batch:
+            yield batch
+
+    async def first(self, count: int) -> list[Image]:
+        """Give the ``count`` images with the smallest ids; there is no certificate for them."""
+        async with aclosing(self.batches(count)) as batches:  # type: ignore[type-var]
+            async for batch in batches:
+                return batch
+        return []
+
+    async def count(self) -> int:
+        """Ask the server how many images match, as `Scan.count` does."""
+        run = await self._run(rows=False)
+        return await self.dataset.server.transport.run(run.count())
+
+    async def _run(self, *, rows: bool) -> Run:
         server = self.dataset.server
-        run = Run(self.dataset.info, server.url, server.info, row, planner, self.watch)
-        self._certificate = None
-        while not planner.done:
-            results: list[Result[Row]] = []
-            async with anyio.create_task_group() as tasks:
-                for ask in planner.asks():
-                    tasks.start_soon(self._send, run, ask, results)
-            for result in results:
-                for reading in run.report(result):
-                    yield reading
-        self._certificate = run.certificate()
-        run.finish()
+        compiled = await server.transport.run(self.compile(self.dataset.info))
+        return self.run(self.dataset.info, server.url, server.info, compiled, rows=rows)
 
-    async def _send(self, run: Run[Row], ask: Ask, results: list[Result[Row]]) -> None:
+    async def _readings(self, run: Run) -> AsyncGenerator[Reading]:
+        self._certificate = None
+        try:
+            for reading in run.begin():
+                yield reading
+            while not run.plan.done:
+                results: list[Result] = []
+                async with anyio.create_task_group() as tasks:
+                    for ask in run.plan.asks():
+                        delay = self.throttle.delay(time.monotonic())
+                        tasks.start_soon(self._send, run, ask, delay, results)
+                for result in results:
+                    for reading in run.report(result):
+                        yield reading
+            self._certificate = run.finish()
+        finally:
+            run.close()
+
+    async def _send(self, run: Run, ask: Ask, delay: float, results: list[Result]) -> None:
+        await anyio.sleep(delay)
         try:
             results.append(await self.dataset.server.transport.run(run.operation(ask)))
         except CoirError as error:

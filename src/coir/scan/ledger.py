@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import enum
 import hashlib
+import operator
 import sys
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import islice
 from typing import Any
 
-from coir.scan.window import Ask, Window
+from coir.scan.ask import Ask, Window
 
-__all__ = ["Finding", "Ledger", "Problem", "Reading"]
+__all__ = ["Finding", "Ledger", "Problem", "Reading", "Segment"]
+
+# So many of the newest ids stand in the certificate, so that a later scan of what is new
+# since then can look again a little below the high-water mark, where rows may appear late.
+NEWEST = 1_000
 
 
 class Problem(enum.Enum):
@@ -27,6 +32,7 @@ class Problem(enum.Enum):
     DISORDER = "its ids do not ascend"  # [L3]
     SURPLUS = "it holds more rows than were asked for, or than it counts"  # [L4]
     SHORT = "it holds fewer rows than it counts"  # [L5]
+    GAP = "it does not overlap with what was read before"  # [O2]
     FAILED = "there was no answer"
 
 
@@ -42,15 +48,19 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The rows of a window as one answer gave them, ascending by id."""
+    """What one answer gave of a window: ids, ascending, and the rows they belong to."""
 
     window: Window
+    ids: Sequence[int]
     rows: Sequence[Any]
 
+    def __lt__(self, other: Reading) -> bool:
+        return self.window < other.window
 
-@dataclass(slots=True)
+
+@dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of ids that has been read, and how many rows it had."""
+    """A stretch of ids that has been read, and how many rows the server had there."""
 
     window: Window
     count: int
@@ -60,11 +70,16 @@ class Segment:
 class Ledger:
     """What has been read so far: counts per window, the hash of the ids, the findings.
 
-    ``ids`` holds the ids when they are kept, ascending, 8 bytes each.
+    ``read`` counts the rows that the server gave, ``count`` those that pass ``passes``,
+    which are the ones that are wanted. ``ids`` holds their ids when they are kept,
+    ascending, 8 bytes each; ``newest`` the last of them.
     """
 
     keep_ids: bool = True
+    passes: Callable[[Any], bool] | None = None
     ids: array[int] = field(default_factory=lambda: array("q"))
+    newest: array[int] = field(default_factory=lambda: array("q"))
+    read: int = 0
     count: int = 0
     segments: list[Segment] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
@@ -76,31 +91,49 @@ class Ledger:
         An answer that holds as many rows as were asked for, and fewer than it counts,
         is right: it is the beginning of its window.
         """
-        window = ask.window
         if total < 0:
             return Problem.NEGATIVE
-        if any(second <= first for first, second in pairwise(ids)):
+        if not ascending(ids):
             return Problem.DISORDER
-        if window and ids and not (ids[0] in window and ids[-1] in window):
+        if ask.window and ids and not (ids[0] in ask.window and ids[-1] in ask.window):
             return Problem.OUTSIDE
         if len(ids) > ask.limit or len(ids) > total:
             return Problem.SURPLUS
-        if len(ids) < min(total, ask.limit):
+        if len(ids) < min(max(0, total - ask.offset), ask.limit):
             return Problem.SHORT
         return None
 
-    def enter(self, reading: Reading) -> None:
-        """Enter a reading that follows, in ids, all that was entered before."""
-        ids = array("q", [row.id for row in reading.rows])
+    def enter(self, reading: Reading) -> Reading:
+        """Enter a reading that follows, in ids, all that was entered before.
+
+        Gives what of it is wanted.
+        """
+        read = len(reading.ids)
+        if self.passes is not None:
+            rows = [row for row in reading.rows if self.passes(row)]
+            reading = Reading(reading.window, [row.id for row in rows], rows)
+        self.restore(reading, read)
+        return reading
+
+    def restore(self, wanted: Reading, read: int) -> None:
+        """Enter what is wanted of a reading in which the server had ``read`` rows."""
+        self.read += read
+        self.segments.append(Segment(wanted.window, read))
+        ids = array("q", wanted.ids)
         self.count += len(ids)
-        self.segments.append(Segment(reading.window, len(ids)))
+        self.newest = (self.newest + ids[-NEWEST:])[-NEWEST:]
         if self.keep_ids:
             self.ids.extend(ids)
         if sys.byteorder == "big":  # the hash is defined over little-endian words
             ids.byteswap()
-        self._digest.update(ids.tobytes())
+        self._digest.update(ids)
 
     @property
     def ids_sha256(self) -> str:
         """The hash of the id set: SHA-256 over its ids, ascending, 8 bytes little-endian each."""
         return str(self._digest.hexdigest())
+
+
+def ascending(ids: Sequence[int]) -> bool:
+    """Whether each id is larger than the one before."""
+    return all(map(operator.lt, ids, islice(ids, 1, None)))

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from coir.scan.ask import WIDEST
+
 __all__ = ["Pace"]
 
 # People at work hardly notice half a second; answers that are much shorter are mostly the
@@ -21,8 +23,6 @@ MOST_ROWS = 20_000
 FEWEST_ROWS = 50
 # One answer says little; no answer changes the size by more than this factor.
 GROWTH = 4.0
-# More ids than any dataset spans: the width of a window when nothing limits it.
-WIDEST = 2**62
 
 
 @dataclass

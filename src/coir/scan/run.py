@@ -1,20 +1,25 @@
-"""One run of a plan, as far as the synchronous and the asynchronous driver share it."""
+"""One run over a dataset, as far as the synchronous and the asynchronous driver share it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic
+from typing import Any
 
+from coir.client import routes
 from coir.client.exchange import Answer, Operation
-from coir.client.routes import images
-from coir.errors import CoirError, IncompleteScan
-from coir.model import DatasetInfo, Page, Row, ServerInfo
+from coir.errors import CoirError, IncompleteScan, InvalidRequest
+from coir.model import Image, ImageId
+from coir.scan.ask import WIDEST, Ask, Purpose, Window
 from coir.scan.certificate import Certificate, Context, Totals, certify
-from coir.scan.ledger import Reading
-from coir.scan.plan import Phase, Planner
-from coir.scan.window import Ask
+from coir.scan.filter import Compiled
+from coir.scan.journal import Entry, Head, Journal
+from coir.scan.ledger import Ledger, Reading, Segment
+from coir.scan.offset_plan import OffsetPlan
+from coir.scan.plan import Phase, Plan
+from coir.scan.snapshot_plan import SnapshotPlan
+from coir.scan.window_plan import WindowPlan
 
 __all__ = ["Progress", "Result", "Run", "Watcher"]
 
@@ -32,37 +37,97 @@ Watcher = Callable[[Progress], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Result(Generic[Row]):
-    """What came of one request: a page, and the seconds it took; or an error."""
+class Result:
+    """What came of one request: count, ids and rows, and the seconds it took; or an error."""
 
     ask: Ask
-    page: Page[Row] | None = None
+    total: int = 0
+    ids: Sequence[int] = ()
+    rows: Sequence[Any] = ()
     seconds: float = 0.0
     error: BaseException | None = None
 
 
-class Run(Generic[Row]):
-    """A planner at work on one dataset, and what it cost so far."""
+class Run:
+    """A plan at work on one dataset, what it cost so far, and the plan that takes over.
+
+    Args:
+        context: what is asked, of whom.
+        compiled: the filter in the server's terms.
+        row: what rows are decoded into.
+        in_flight: how many requests may be under way at the same time.
+        snapshot: whether the server offers the ids of one instant.
+        journal: where progress is kept, and perhaps taken up.
+        newest: the newest ids of an earlier scan that this one follows.
+        watch: is called after each answer.
+
+    """
 
     def __init__(
         self,
-        dataset: DatasetInfo,
-        url: str,
-        server: ServerInfo,
-        row: type[Row],
-        planner: Planner,
-        watch: Watcher | None,
+        context: Context,
+        compiled: Compiled,
+        row: type[Image] | type[ImageId],
+        *,
+        in_flight: int,
+        snapshot: bool = False,
+        journal: Journal | None = None,
+        newest: Sequence[int] = (),
+        watch: Watcher | None = None,
     ) -> None:
-        self.planner = planner
-        self.context = Context(dataset.id, dataset.name, url, server.name, server.version)
-        self.row: type[Row] = row
+        self.context = context
+        self.compiled = compiled
+        self.with_rows = row is Image
+        self.row: type = Image if compiled.checks else row
+        self.in_flight = in_flight
+        self.journal = journal
+        self.newest = newest
         self.totals = Totals()
         self.watch = watch
         self.started = time.time()
+        self.plan: Plan
+        if snapshot and not compiled.checks:
+            self.plan = SnapshotPlan(self._ledger(), after_id=compiled.after_id)
+        else:
+            self.plan = self._windows()
 
-    def operation(self, ask: Ask) -> Operation[Result[Row]]:
+    def begin(self) -> list[Reading]:
+        """Give what an interrupted run has read before.
+
+        Raises:
+            InvalidRequest: the journal is about something else.
+
+        """
+        if self.journal is None:
+            return []
+        self.journal.check(self._head())
+        readings = []
+        for entry in self.journal.entries:
+            readings.append(entry.reading)
+            self.plan.ledger.restore(entry.reading, entry.read)
+        self.journal.entries.clear()
+        return readings
+
+    def count(self) -> Operation[int]:
+        """Ask for the number of rows that match.
+
+        Raises:
+            InvalidRequest: part of the filter is done on the rows.
+
+        """
+        if self.compiled.checks:
+            raise InvalidRequest(
+                f"The server cannot count by {', '.join(self.compiled.checks)}.",
+                hint="Read the images and count them.",
+            )
+        first = self.compiled.after_id
+        window = Window(first + 1, WIDEST) if first else None
+        result = yield from self.operation(Ask(Purpose.CLOSE, window))
+        return result.total
+
+    def operation(self, ask: Ask) -> Operation[Result]:
         """Give what to run for a request of the plan, counting what it costs."""
-        inner = images(self.context.dataset_id, ask.params, self.row)
+        inner = self._route(ask)
         answer: Answer | None = None
         seconds = 0.0
         try:
@@ -73,50 +138,132 @@ class Run(Generic[Row]):
                 self.totals.retries += answer.retries
                 self.totals.bytes_received += len(answer.body)
         except StopIteration as stop:
-            return Result(ask, stop.value, seconds)
+            total, ids, rows = stop.value
+            return Result(ask, total, ids, rows, seconds)
 
-    def report(self, result: Result[Row]) -> list[Reading]:
-        """Tell the planner of a result, and give the readings that are ready.
+    def report(self, result: Result) -> list[Reading]:
+        """Tell the plan of a result, and give the readings that are ready.
 
         Raises:
             BaseException: the result holds one that is not of coir's errors.
 
         """
-        planner = self.planner
-        if result.page is not None:
-            page = result.page
-            planner.answered(result.ask, page.total, page.images, result.seconds)
+        plan = self.plan
+        if result.error is None:
+            plan.answered(result.ask, result.total, result.ids, result.rows, result.seconds)
         elif isinstance(result.error, CoirError):
-            planner.failed(result.ask, result.error)
-        elif result.error is not None:
+            plan.failed(result.ask, result.error)
+        else:
             raise result.error
-        readings = planner.take()
+        before = len(plan.ledger.segments)
+        readings = plan.take()
+        if self.journal is not None:
+            for reading, segment in zip(readings, plan.ledger.segments[before:], strict=True):
+                self.journal.append(self._head(), self._entry(reading, segment))
+        self._change_plan()
         if self.watch:
-            self.watch(Progress(planner.phase, planner.ledger.count, planner.counted_at_start))
+            self.watch(Progress(plan.phase, plan.ledger.read, plan.counted_at_start))
         return readings
 
-    def finish(self) -> None:
-        """Raise unless the plan ended with a proof.
+    def finish(self) -> Certificate:
+        """Give the certificate of a plan that ended with a proof.
 
         Raises:
             IncompleteScan: it ended without, after rows were read.
             CoirError: it ended before the first row was read.
 
         """
-        planner = self.planner
-        error = planner.error
+        plan, error = self.plan, self.plan.error
+        certificate = self.certificate()
         if error is None:
-            return
-        if planner.phase_failed is Phase.PROBE:
+            if self.journal is not None:
+                self.journal.close(finished=True)
+            return certificate
+        if plan.ledger.read == 0:
             raise error
         raise IncompleteScan(
-            f"Only {planner.ledger.count:,} of {planner.counted_at_start or 0:,} ids were "
+            f"Only {plan.ledger.read:,} of {plan.counted_at_start or 0:,} ids were "
             f"retrieved: {error.message}",
             hint=error.hint,
-            certificate=self.certificate(),
-            ids=planner.ledger.ids,
+            certificate=certificate,
+            ids=plan.ledger.ids,
         ) from error
+
+    def close(self) -> None:
+        """Leave the progress for another time."""
+        if self.journal is not None:
+            self.journal.close(finished=False)
 
     def certificate(self) -> Certificate:
         """Write down what is proven so far."""
-        return certify(self.planner, self.context, self.totals, self.started, time.time())
+        checks = tuple(self.compiled.checks)
+        times = (self.started, time.time())
+        return certify(self.plan, self.context, checks, self.totals, times)
+
+    def _route(self, ask: Ask) -> Operation[tuple[int, Sequence[int], Sequence[Any]]]:
+        dataset_id = self.context.dataset_id
+        params = {**self.compiled.params, **ask.params}
+        if ask.purpose is Purpose.SNAPSHOT:
+            snapshot = yield from routes.image_ids(dataset_id, params)
+            return snapshot.total, snapshot.ids, ()
+        if self.row is Image:
+            images = yield from routes.images(dataset_id, params, Image)
+            return images.total, [row.id for row in images.images], images.images
+        ids = yield from routes.images(dataset_id, params, ImageId)
+        return ids.total, [row.id for row in ids.images], ()
+
+    def _change_plan(self) -> None:
+        """Let another plan take over where this one cannot be carried out."""
+        refused = self.plan
+        if not refused.refused:
+            return
+        if isinstance(refused, SnapshotPlan):
+            self.plan = self._windows()
+            return
+        try:
+            if self.journal is not None:
+                raise InvalidRequest(
+                    "Behind this server's proxy a listing cannot be resumed.",
+                    hint="Leave out --resume, or ask the server directly.",
+                )
+            self.compiled = self.compiled.by_rows_alone()
+        except CoirError as error:
+            refused.give_up(error)
+            return
+        if self.compiled.checks:
+            self.row = Image
+        self.plan = OffsetPlan(self._ledger(), counted_at_start=refused.counted_at_start or 0)
+
+    def _windows(self) -> WindowPlan:
+        return WindowPlan(
+            self._ledger(),
+            in_flight=self.in_flight,
+            after_id=self.compiled.after_id,
+            resumed=self.journal.resumed if self.journal else None,
+        )
+
+    def _ledger(self) -> Ledger:
+        passes = self.compiled.passes if self.compiled.checks else None
+        # Whoever wants rows gets them one window after the other: keeping every id as well
+        # would make the memory grow with the dataset.
+        ledger = Ledger(keep_ids=not self.with_rows, passes=passes)
+        ledger.newest.extend(self.newest)
+        return ledger
+
+    def _head(self) -> Head:
+        plan = self.plan
+        return Head(
+            server_url=self.context.server_url,
+            dataset_id=self.context.dataset_id,
+            filters=self.context.filters,
+            with_rows=self.with_rows,
+            high=plan.high or 0,
+            low=plan.low or 0,
+            counted_at_start=plan.counted_at_start or 0,
+        )
+
+    def _entry(self, reading: Reading, segment: Segment) -> Entry:
+        window = reading.window
+        if self.with_rows:
+            return Entry(window.start, window.stop, segment.count, rows=list(reading.rows))
+        return Entry(window.start, window.stop, segment.count, ids=list(reading.ids))

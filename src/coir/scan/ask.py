@@ -1,11 +1,14 @@
-"""Windows of ids, and the requests a plan makes about them."""
+"""Windows of ids, and the requests that a plan makes."""
 
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-__all__ = ["Ask", "Purpose", "Window"]
+__all__ = ["WIDEST", "Ask", "Purpose", "Window"]
+
+# More ids than any dataset spans, and a number that every database takes.
+WIDEST = 2**62
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -41,27 +44,41 @@ class Purpose(enum.Enum):
     LOWEST = "the smallest id"
     EMPTY = "whether filters are obeyed"
     READ = "the rows of a window"
+    PAGE = "a page of rows"
+    SNAPSHOT = "the ids of one instant"
     CLOSE = "the count at the end"
     LOCATE = "the count of a part"
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One request for rows of the dataset: at most ``limit`` of ``window``, by id.
+    """One request for rows of the dataset by id: page ``page`` of at most ``limit`` rows.
 
-    ``attempt`` counts from 0 the times that this window was asked for in vain.
+    ``window`` bounds the ids; ``attempt`` counts the times that it was asked in vain.
     """
 
     purpose: Purpose
     window: Window | None = None
     limit: int = 1
+    page: int = 1
     attempt: int = 0
 
     @property
     def params(self) -> dict[str, str]:
-        """The query of ``GET /api/dataset/{id}/data``."""
+        """The query of ``GET /api/dataset/{id}/data``, or of ``…/ids`` for a snapshot."""
         order = "-id" if self.purpose is Purpose.HIGHEST else "id"
-        params = {"page": "1", "limit": str(self.limit), "order": order}
+        params = {"page": str(self.page), "limit": str(self.limit), "order": order}
+        if self.purpose is Purpose.SNAPSHOT:
+            params = {}  # all there is, and always by id
         if self.window is not None:
             params |= {"id__gte": str(self.window.start), "id__lt": str(self.window.stop)}
         return params
+
+    @property
+    def offset(self) -> int:
+        """How many rows lie before its page."""
+        return (self.page - 1) * self.limit
+
+    def again(self) -> Ask:
+        """Give the same request, for another attempt."""
+        return replace(self, attempt=self.attempt + 1)

@@ -1,0 +1,260 @@
+"""Reads a dataset by windows of ids: the plan for every server that obeys filters."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from coir.errors import CoirError
+from coir.scan.ask import WIDEST, Ask, Purpose, Window
+from coir.scan.ledger import Ledger, Problem, Reading, Segment
+from coir.scan.pace import Pace
+from coir.scan.plan import Moved, Phase, Plan, passing
+
+__all__ = ["Resumed", "WindowPlan"]
+
+# Readings that may wait for an earlier window, per request in flight: what bounds memory.
+AHEAD = 3
+# Counts spent on finding out where a dataset changed while it was read.
+LOCATE_BUDGET = 24
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Gap:
+    """A stretch of ids not asked for yet; ``density`` is its rows per id where known."""
+
+    window: Window
+    density: float | None = None
+    attempt: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """Where an earlier run of the same plan stopped: ids below ``next_id`` have been read."""
+
+    high: int
+    low: int
+    counted_at_start: int
+    next_id: int
+
+
+class WindowPlan(Plan):
+    """The plan of one scan by windows of ids.
+
+    Args:
+        ledger: where readings are entered; when resuming, it holds the earlier ones.
+        in_flight: how many requests may be under way at the same time.
+        after_id: only larger ids are wanted.
+        resumed: where an earlier run stopped.
+
+    """
+
+    strategy = "windows"
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        in_flight: int = 4,
+        after_id: int = 0,
+        resumed: Resumed | None = None,
+    ) -> None:
+        super().__init__(ledger)
+        self.pace = Pace(in_flight)
+        self.filters_obeyed = True
+        self._first = after_id + 1 if after_id else 0
+        above = Window(self._first, WIDEST) if after_id else None
+        self._probes = [Ask(Purpose.EMPTY, Window(1, 1))]
+        self._next_id = 0
+        if resumed:
+            self.high, self.low = resumed.high, resumed.low
+            self.counted_at_start = resumed.counted_at_start
+            self._next_id = resumed.next_id
+        else:
+            self._probes += [Ask(Purpose.HIGHEST, above), Ask(Purpose.LOWEST, above)]
+        self._flying: set[Ask] = set()
+        self._gaps: list[Gap] = []
+        self._waiting: list[Reading] = []
+        self._suspects: list[list[Segment]] = []
+        self._located: dict[Ask, list[Segment]] = {}
+        self._budget = LOCATE_BUDGET
+
+    # -- what to do next ----------------------------------------------------------------
+
+    def asks(self) -> list[Ask]:
+        """Give the requests to send now."""
+        asks: list[Ask] = []
+        while (ask := self._next()) is not None:
+            self._flying.add(ask)
+            self.requests += 1
+            asks.append(ask)
+        return asks
+
+    def take(self) -> list[Reading]:
+        """Give the readings that follow, in ids, all that was given before."""
+        ready = []
+        while self._waiting and self._waiting[0].window.start == self._next_id:
+            reading = heapq.heappop(self._waiting)
+            self._next_id = reading.window.stop
+            ready.append(self.ledger.enter(reading))
+        if self.phase is Phase.READ and not (self._gaps or self._flying or self._waiting):
+            self.phase = Phase.CLOSE
+            self._probes = [Ask(Purpose.CLOSE, self._whole)]
+        return ready
+
+    def _next(self) -> Ask | None:
+        if len(self._flying) >= self.pace.in_flight:
+            return None
+        if self._probes:
+            return self._probes.pop(0)
+        if self.phase is Phase.READ and self._gaps:
+            return self._next_read()
+        if self.phase is Phase.LOCATE and self._suspects and self._budget:
+            return self._next_locate()
+        return None
+
+    def _next_read(self) -> Ask | None:
+        first = self._gaps[0].window.start
+        ahead = len(self._waiting) + len(self._flying)
+        if first != self._next_id and ahead >= AHEAD * self.pace.most_in_flight:
+            return None
+        gap = heapq.heappop(self._gaps)
+        self.reread += gap.attempt > 0
+        window, rest = gap.window.cut(self.pace.width(gap.density))
+        if rest:
+            heapq.heappush(self._gaps, Gap(rest, gap.density, gap.attempt))
+        return Ask(Purpose.READ, window, min(window.width, self.pace.limit), attempt=gap.attempt)
+
+    def _next_locate(self) -> Ask:
+        self._budget -= 1
+        segments = self._suspects.pop(0)
+        ask = Ask(Purpose.LOCATE, _span(segments))
+        self._located[ask] = segments
+        return ask
+
+    # -- what came of it ----------------------------------------------------------------
+
+    def answered(
+        self, ask: Ask, total: int, ids: Sequence[int], rows: Sequence[Any], seconds: float
+    ) -> None:
+        """Learn from an answer."""
+        self._flying.discard(ask)
+        problem = self.ledger.check(ask, total, ids)
+        if ask.purpose is Purpose.EMPTY and problem is not Problem.NEGATIVE:
+            self.filters_obeyed &= total == 0
+        elif problem is Problem.OUTSIDE and ask.purpose in {Purpose.HIGHEST, Purpose.LOWEST}:
+            self.filters_obeyed = False
+        elif problem is not None:
+            self._wrong(ask, problem)
+        elif ask.purpose is Purpose.READ:
+            self._read(ask, total, ids, rows, seconds)
+        elif ask.purpose is Purpose.HIGHEST:
+            self.counted_at_start = total
+            self.high = ids[-1] if ids else 0
+        elif ask.purpose is Purpose.LOWEST:
+            self.low = ids[0] if ids else 0
+        elif ask.purpose is Purpose.CLOSE:
+            self._close(total)
+        else:
+            self._locate(ask, total)
+        self._advance()
+
+    def failed(self, ask: Ask, error: CoirError) -> None:
+        """Learn that no answer came: ask for less, or give up with the error."""
+        self._flying.discard(ask)
+        if not passing(error):
+            self.give_up(error)
+        elif ask.purpose is Purpose.LOCATE:
+            # Where it changed is told as a help; that it changed is known without.
+            self._located.pop(ask)
+            self._budget = 0
+        else:
+            if ask.window:
+                self.pace.failed(ask.window.width)
+            self._wrong(ask, Problem.FAILED, error)
+        self._advance()
+
+    def _wrong(self, ask: Ask, problem: Problem, error: CoirError | None = None) -> None:
+        self._located.pop(ask, None)
+        if not self.note(ask, problem, error):
+            return
+        if ask.purpose is not Purpose.READ:
+            self._probes.append(ask.again())
+        elif ask.window:
+            first, rest = ask.window.cut(-(-ask.window.width // 2))
+            for half in filter(None, (first, rest)):
+                heapq.heappush(self._gaps, Gap(half, None, ask.attempt + 1))
+
+    def _read(
+        self, ask: Ask, total: int, ids: Sequence[int], rows: Sequence[Any], seconds: float
+    ) -> None:
+        window = ask.window or self._whole
+        self.pace.answered(window.width, total, len(ids), seconds)
+        if len(ids) < total:
+            rest = Window(ids[-1] + 1, window.stop)
+            heapq.heappush(self._gaps, Gap(rest, (total - len(ids)) / rest.width))
+            window = Window(window.start, rest.start)
+        heapq.heappush(self._waiting, Reading(window, ids, rows))
+
+    def _advance(self) -> None:
+        """Begin reading once the probes have answered; end when nothing is left."""
+        if self.phase is Phase.PROBE and not (self._probes or self._flying):
+            self._begin()
+        if self.phase is Phase.LOCATE and not (
+            self._flying or self._probes or (self._suspects and self._budget)
+        ):
+            self.phase = Phase.DONE
+
+    def _begin(self) -> None:
+        """Plan the reading, now that the probes have answered."""
+        if not self.filters_obeyed:
+            self.refused, self.phase = True, Phase.DONE
+            return
+        high = self.high or 0
+        # An image that is restored or inserted late below the smallest id seen was not
+        # there throughout; the count at the end shows it.
+        self.low = min(self.low or 0, high)
+        whole = Window(max(self.low, self._next_id), high + 1)
+        self._next_id = whole.start
+        left = max(0, (self.counted_at_start or 0) - self.ledger.read)
+        self.pace.density = min(1.0, left / max(1, whole.width))
+        self._gaps = [Gap(whole)] if self.counted_at_start and whole.width > 0 else []
+        self.phase = Phase.READ
+
+    @property
+    def _whole(self) -> Window:
+        """Every id up to the high-water mark, also those below the smallest one seen."""
+        return Window(self._first, max(self._first, (self.high or 0) + 1))
+
+    # -- the count at the end -----------------------------------------------------------
+
+    def _close(self, total: int) -> None:
+        self.counted_at_end = total
+        if total == self.ledger.read:
+            self.phase = Phase.DONE
+            return
+        self.phase = Phase.LOCATE
+        low = self.low or 0
+        below = [Segment(Window(self._first, low), 0)] if low > self._first else []
+        self._suspects = list(_halves(below + self.ledger.segments))
+
+    def _locate(self, ask: Ask, total: int) -> None:
+        segments = self._located.pop(ask)
+        read = sum(segment.count for segment in segments)
+        if total == read:
+            return
+        if len(segments) == 1 or not self._budget:
+            self.moved.append(Moved(_span(segments), read, total))
+        else:
+            self._suspects.extend(_halves(segments))
+
+
+def _halves(segments: list[Segment]) -> list[list[Segment]]:
+    middle = len(segments) // 2
+    return [half for half in (segments[:middle], segments[middle:]) if half]
+
+
+def _span(segments: list[Segment]) -> Window:
+    return Window(segments[0].window.start, segments[-1].window.stop)
