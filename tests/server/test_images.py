@@ -5,10 +5,16 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from dataclasses import replace
+from pathlib import Path
 
+import anyio
 import httpx2 as httpx
 import pytest
 from PIL import Image
+
+from coir.server.app import create_app
+from coir.server.settings import Settings
 
 from .running import Running, created, picture, scanned, uploaded
 
@@ -202,3 +208,26 @@ def test_fields_select_columns(admin: httpx.Client, dataset: int) -> None:
     shown = admin.get("/api/image/?fields=annotating&per_page=1").json()["images"]
     assert shown == [{"annotating": []}]
     assert admin.get("/api/image/?fields=id,nosuch").status_code == 400
+
+
+def test_upload_above_the_limit_is_refused(data: Path) -> None:
+    """An upload larger than the setting is refused with 413, and leaves nothing behind."""
+    app = create_app(replace(Settings.of(data), max_upload_bytes=1000))
+
+    async def ask() -> list[httpx.Response]:
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://coir") as client:
+            given = {"username": "admin", "password": "pw"}
+            await client.post("/api/user/register", json=given)
+            await client.post("/api/dataset/", json={"name": "d1"})
+            return [
+                await client.post(
+                    "/api/image/?dataset_id=1", files={"image": ("x.jpg", picture() + padding)}
+                )
+                for padding in (bytes(200_000), b"")
+            ]
+
+    answers = anyio.run(ask)
+    app.state.server.store.close()
+    assert [answer.status_code for answer in answers] == [413, 200]
+    assert [file.name for file in (data / "datasets" / "d1").iterdir()] == ["x.jpg"]

@@ -33,7 +33,7 @@ from coir.server.parameters import (
     texts,
 )
 from coir.server.scanning import GROUP, Scan
-from coir.server.sessions import Caller
+from coir.server.sessions import Caller, fold
 from coir.server.state import state_of
 from coir.server.store.engine import now_ms
 from coir.server.store.tables import categories, datasets, images, shares, users
@@ -162,18 +162,16 @@ def share(request: Request, dataset_id: int, caller: SignedIn, body: Body) -> Re
             "Invalid dataset id",
             "You do not have permission to share this dataset",
         )
-        found = {
-            row.username: row.id
-            for row in connection.execute(
-                select(users.c.id, users.c.username).where(users.c.username.in_(names))
-            )
-        }
-        if unknown := [name for name in names if name not in found]:
+        asked = select(users.c.username_folded, users.c.id)
+        folded = [fold(name) for name in names]
+        rows = connection.execute(asked.where(users.c.username_folded.in_(folded)))
+        found = {row.username_folded: row.id for row in rows}
+        if unknown := [name for name in names if fold(name) not in found]:
             raise refused(f"No such user: {', '.join(unknown)}. Nothing was changed.")
         connection.execute(delete(shares).where(shares.c.dataset_id == dataset_id))
         if found:
-            rows = [{"dataset_id": dataset_id, "user_id": user_id} for user_id in found.values()]
-            connection.execute(insert(shares), rows)
+            shared = [{"dataset_id": dataset_id, "user_id": user_id} for user_id in found.values()]
+            connection.execute(insert(shares), shared)
     return answer({"success": True})
 
 

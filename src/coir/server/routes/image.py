@@ -232,7 +232,8 @@ def _inserted(connection: Connection, values: dict[str, Any]) -> int:
     if connection.execute(present).first():
         raise refused(TAKEN)
     made = insert(images).values(**values).returning(images.c.id)
-    return connection.execute(made).scalar_one()
+    image_id: int = connection.execute(made).scalar_one()
+    return image_id
 
 
 def _original(request: Request, file: Path, headers: dict[str, str], max_pixels: int) -> Response:

@@ -16,13 +16,13 @@ from sqlalchemy.pool import ConnectionPoolEntry
 BUSY_TIMEOUT_MS = 30_000
 
 PRAGMAS = (
+    f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",  # first: the next ones may wait already
     "PRAGMA journal_mode = WAL",  # readers never wait for the writer
     # FULL, not NORMAL: NORMAL may lose the newest commits at a power failure, and with them the
     # fact that their ids were given out. A client that has seen an id must never see it again on
     # another image.
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
-    f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
 )
 
 
