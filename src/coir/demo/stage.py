@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from coir.client import Dataset, Server, connect, routes
@@ -19,6 +20,8 @@ from coir.errors import CoirError
 
 __all__ = ["Stage", "open_stage"]
 
+# One package that only the extra brings for each thing the demo does: serve, draw, show.
+NEEDED = ("uvicorn", "PIL", "skimage")
 NAME = "days"
 CATEGORIES = ("person", "thing")
 # Every so many images, one is annotated: as in a dataset on which people have begun to work.
@@ -44,7 +47,17 @@ def open_stage(images: int, tell: Teller) -> Iterator[Stage]:
     """Start a server, fill it with so many images, and end and remove it afterwards.
 
     ``tell`` is called with what is being done, how much of it is done, and how much there is.
+
+    Raises:
+        CoirError: the extra 'demo' is not installed, or the server does not start.
+
     """
+    missing = [package for package in NEEDED if find_spec(package) is None]
+    if missing:
+        raise CoirError(
+            f"The demo needs packages that are not installed: {', '.join(missing)}.",
+            hint="Run: pip install 'coir[demo]'",
+        )
     with tempfile.TemporaryDirectory(prefix="coir-demo-") as folder:
         data = Path(folder) / "data"
         tell("Starting the server", 0, 1)

@@ -1,0 +1,74 @@
+"""What users may rely on: the public names, and what importing them costs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+
+import coir
+
+from .project import ROOT, name_of, needed_by
+
+PUBLIC = [
+    "AsyncDataset",
+    "AsyncScan",
+    "AsyncServer",
+    "AuthenticationFailed",
+    "Certificate",
+    "CoirError",
+    "ConnectionFailed",
+    "Dataset",
+    "DatasetInfo",
+    "DatasetNotFound",
+    "Image",
+    "IncompleteScan",
+    "InvalidRequest",
+    "PermissionDenied",
+    "Progress",
+    "Scan",
+    "Server",
+    "ServerFailed",
+    "ServerInfo",
+    "TLSFailed",
+    "UnexpectedAnswer",
+    "Verdict",
+    "__version__",
+    "connect",
+    "connect_async",
+    "get_all_image_ids",
+]
+IMPORTED = """
+import json, sys
+import coir, coir.cli
+print(json.dumps(sorted(sys.modules)))
+"""
+
+
+def test_the_public_names_are_these() -> None:
+    """Nobody adds or removes a public name in passing."""
+    assert coir.__all__ == PUBLIC
+    assert [name for name in PUBLIC if not hasattr(coir, name)] == []
+
+
+def test_importing_coir_imports_nothing_of_the_server() -> None:
+    """coir and its command line load only what the plain install brings."""
+    shown = subprocess.run(
+        [sys.executable, "-I", "-c", IMPORTED], capture_output=True, text=True, check=True
+    )
+    modules = json.loads(shown.stdout)
+    assert "coir.scan" in modules
+    assert [one for one in modules if one.startswith("coir.server")] == []
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    plain = needed_by(project["dependencies"]) | {"coir"}
+    server = needed_by(project["optional-dependencies"]["server"])
+    assert {"fastapi", "sqlalchemy"} <= server - plain
+    owners = packages_distributions()
+    loaded = {
+        name_of(owner)
+        for top in {one.partition(".")[0] for one in modules}
+        for owner in owners.get(top, [])
+    }
+    assert loaded & (server - plain) == set()
