@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from coir.server.sessions import BASIC_ENTRIES, BASIC_SECONDS, _Verified
+
 from .running import Running
 
 
@@ -86,6 +88,23 @@ def test_basic_is_quick_after_the_first_request(server: Running) -> None:
     for _ in range(10):
         assert client.get("/api/user/").status_code == 200
     assert (time.perf_counter() - started) / 10 < first
+
+
+def test_basic_is_remembered_for_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A verified password is tried again after a minute, and never found for another hash."""
+    moment = 1000.0
+    monkeypatch.setattr("coir.server.sessions.time.monotonic", lambda: moment)
+    verified = _Verified()
+    verified.add("hash", "password")
+    assert verified.holds("hash", "password")
+    assert not verified.holds("other hash", "password")
+    assert not verified.holds("hash", "other password")
+    moment += BASIC_SECONDS + 1
+    assert not verified.holds("hash", "password")
+    for number in range(2 * BASIC_ENTRIES):
+        verified.add("hash", str(number))
+    assert not verified.holds("hash", "0")
+    assert len(verified._until) == BASIC_ENTRIES
 
 
 @pytest.mark.parametrize(
