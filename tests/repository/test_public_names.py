@@ -23,6 +23,7 @@ PUBLIC = [
     "Dataset",
     "DatasetInfo",
     "DatasetNotFound",
+    "Filter",
     "Image",
     "IncompleteScan",
     "InvalidRequest",

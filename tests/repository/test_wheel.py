@@ -9,7 +9,7 @@ import sys
 import tomllib
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from email.parser import Parser
 from pathlib import Path
@@ -62,10 +62,19 @@ class Installed:
 
     def processes(self) -> list[str]:
         """The command lines of what runs from this environment."""
-        shown = subprocess.run(
-            ["ps", "-A", "-o", "args="], capture_output=True, text=True, check=True
-        )
-        return [line for line in shown.stdout.splitlines() if str(self.scripts) in line]
+        return [line for line in command_lines() if str(self.scripts) in line]
+
+
+def command_lines() -> list[str]:
+    """The command line of every process; small containers have /proc, but no `ps`."""
+    if not Path("/proc/self/cmdline").exists():
+        shown = subprocess.run(["ps", "-A", "-o", "args="], capture_output=True, check=True)
+        return shown.stdout.decode(errors="replace").splitlines()
+    found = []
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it has ended
+            found.append(process.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return found
 
 
 def with_uv(*arguments: str | Path) -> str:
@@ -193,6 +202,7 @@ def test_the_server_starts_from_the_wheel(full: Installed, tmp_path: Path) -> No
         url = process.stdout.readline().split()[-1]
         assert httpx2.get(f"{url}/api/info/").json()["coir"]["version"] == version()
         assert (data / "coir.db").stat().st_size > 0
+        assert full.processes(), "a process that runs is seen: the other tests rely on it"
     finally:
         process.terminate()
         _, err = process.communicate(timeout=RUN_SECONDS)
