@@ -2,11 +2,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 import pytest
 import stamina
 
 from .serving import Scene, serving
+
+
+@pytest.fixture(params=[name for name in ("asyncio", "trio") if find_spec(name)])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    """Asynchronous tests run on every event loop that is installed."""
+    return str(request.param)
 
 
 @pytest.fixture(scope="package", autouse=True)
