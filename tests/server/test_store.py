@@ -16,8 +16,8 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from coir.server.app import create_app
-from coir.server.settings import Settings
+from coir.server.app import create_app, open_state
+from coir.server.settings import Settings, StartError
 from coir.server.store.engine import Store
 from coir.server.store.migration import MigrationError, migrate
 from coir.server.store.tables import metadata
@@ -73,41 +73,37 @@ def test_newer_database_is_refused(tmp_path: Path) -> None:
     store.close()
 
 
-def test_start_fails_with_a_sentence(tmp_path: Path, server: Running) -> None:
-    """A newer database, a damaged one, a readable secret, a taken port: one sentence each."""
-    taken = server.url.rpartition(":")[2]
-    starts = {}
-    for word, port in (("database", "0"), ("chmod", "0"), ("port", taken), ("newer", "0")):
-        data = tmp_path / word
-        data.mkdir()
-        starts[word] = (data, port)
-    (tmp_path / "database" / "coir.db").write_bytes(b"this is no database" * 100)
-    (tmp_path / "chmod" / "secret").write_text("0" * 64)
-    (tmp_path / "chmod" / "secret").chmod(0o644)
-    store = Store(tmp_path / "newer" / "coir.db")
-    migrate(store)
-    with store.write() as connection:
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-    store.close()
-    processes = {
-        word: subprocess.Popen(
-            [sys.executable, "-m", "coir.server", "--data", str(data), "--port", port],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for word, (data, port) in starts.items()
-    }
-    for word, process in processes.items():
-        out, err = process.communicate(timeout=60)
-        assert (process.returncode, out) == (1, "")
-        assert err.startswith("coir cannot serve: ")
-        assert word in err
-        assert len(err.splitlines()) == 1
+@pytest.mark.parametrize("word", ["database", "chmod", "damaged", "newer"])
+def test_unusable_data_is_refused(data: Path, word: str) -> None:
+    """No database, a secret that others may read, half a secret, a newer database: a sentence."""
+    data.mkdir()
+    if word == "database":
+        (data / "coir.db").write_bytes(b"this is no database" * 100)
+    elif word == "newer":
+        store = Store(data / "coir.db")
+        migrate(store)
+        with store.write() as connection:
+            connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+        store.close()
+    else:
+        (data / "secret").write_text("0" * (64 if word == "chmod" else 32))
+        (data / "secret").chmod(0o644 if word == "chmod" else 0o600)
+    with pytest.raises(StartError, match=word):
+        open_state(Settings.of(data))
 
 
-@pytest.mark.parametrize("end", [Running.end, Running.kill])
-def test_restart_keeps_everything(data: Path, end: Callable[[Running], object]) -> None:
+def test_taken_port_is_a_sentence(data: Path, server: Running) -> None:
+    """A start that fails exits with 1 and one line that says what to do."""
+    port = server.url.rpartition(":")[2]
+    command = [sys.executable, "-m", "coir.server", "--data", str(data), "--port", port]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith("coir cannot serve: ")
+    assert "another port" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_restart_keeps_everything(data: Path) -> None:
     """After an end, graceful or not, sessions, images and ids go on where they were.
 
     Not even the id of a row that is gone for good is given again. A job that was cut off is
@@ -122,7 +118,7 @@ def test_restart_keeps_everything(data: Path, end: Callable[[Running], object]) 
     with first.database() as database:
         database.execute("DELETE FROM images WHERE id=?", (ids[-1],))
     cookies, page = dict(admin.cookies), admin.get(f"/api/dataset/{dataset}/data").json()
-    end(first)
+    first.kill()
     with first.database() as database:
         database.execute("UPDATE tasks SET completed=0, progress=50")
     second = Running(data)
@@ -136,6 +132,10 @@ def test_restart_keeps_everything(data: Path, end: Callable[[Running], object]) 
     assert "start it again" in again.get(f"/api/tasks/{job}/logs").json()["logs"][-1]
     assert scanned(again, dataset)["id"] == job + 1
     assert second.end() == (0, "", "")
+    third = Running(data)
+    last = third.client(cookies=cookies).get(f"/api/dataset/{dataset}/data").json()
+    assert last["total"] == 4  # the new one, and the file whose row was gone, which was scanned
+    assert third.end() == (0, "", "")
 
 
 class Busy:
