@@ -29,6 +29,9 @@ def picture(width: int = 96, height: int = 64, kind: str = "JPEG", color: str = 
 class Running:
     """A server process over a data directory."""
 
+    # Those a failed test did not end; the session ends them.
+    alive: ClassVar[set[Running]] = set()
+
     command: ClassVar[Sequence[str]] = ("-m", "coir.server")
 
     def __init__(self, data: Path) -> None:
@@ -40,6 +43,7 @@ class Running:
             stderr=subprocess.PIPE,
             text=True,
         )
+        self.alive.add(self)
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         assert line.startswith("coir is serving at http://127.0.0.1:"), self.end()
@@ -74,6 +78,7 @@ class Running:
             client.close()
         self._process.terminate()
         out, err = self._process.communicate(timeout=30)
+        self.alive.discard(self)
         return self._process.returncode, out, err
 
     def kill(self) -> None:
@@ -82,6 +87,7 @@ class Running:
             client.close()
         self._process.kill()
         self._process.communicate(timeout=30)
+        self.alive.discard(self)
 
 
 def created(client: httpx.Client, name: str, **more: Any) -> int:
