@@ -54,6 +54,7 @@ class Story:
         }
         self._server: subprocess.Popen[str] | None = None
         self.port = PORT
+        self._shown: dict[str, Done] = {}
 
     def serve(self, block: Block) -> str:
         """Run a console block that starts the server; gives the block as it really went."""
@@ -90,8 +91,10 @@ class Story:
             return str(browser.cookies["session"])
 
     def shell(self, text: str) -> Done:
-        """Run text in a shell that stops at the first failure."""
-        return self._run(["sh", "-eu", "-c", self._here(text)])
+        """What came of text in a shell that stops at the first failure; it is run once."""
+        if text not in self._shown:
+            self._shown[text] = self._run(["sh", "-eu", "-c", self._here(text)])
+        return self._shown[text]
 
     def python(self, text: str) -> Done:
         """Run a program, with warnings as errors."""
