@@ -8,8 +8,6 @@ with coir.connect("http://localhost:5000", username="admin", password="…") as 
     print(scan.certificate.words())
 """
 
-__version__ = "0.1.0"
-
 from coir.client import AsyncDataset, AsyncServer, Dataset, Server, connect, connect_async
 from coir.errors import (
     AuthenticationFailed,
@@ -26,6 +24,7 @@ from coir.errors import (
 from coir.listing import get_all_image_ids
 from coir.model import DatasetInfo, Image, ServerInfo
 from coir.scan import AsyncScan, Certificate, Filter, Progress, Scan, Verdict
+from coir.version import __version__
 
 __all__ = [
     "AsyncDataset",

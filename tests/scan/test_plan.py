@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 
 import pytest
-from simulation import ROW_SECONDS, Simulation, scanned
 
 from coir.errors import AuthenticationFailed, ServerFailed
 from coir.scan.ask import Ask, Purpose
@@ -13,6 +12,8 @@ from coir.scan.ledger import Ledger
 from coir.scan.pace import MOST_ROWS, TARGET_SECONDS
 from coir.scan.plan import ATTEMPTS, Phase
 from coir.scan.window_plan import WindowPlan
+
+from .simulation import ROW_SECONDS, Simulation, scanned
 
 PROBES_AND_COUNT = 4
 

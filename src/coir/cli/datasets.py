@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
 from coir.cli.access import Access, Cookie, Password, ServerUrl, Username, open_server
-from coir.cli.talk import say
+from coir.cli.output import put
+from coir.cli.talk import printable, say
 
 __all__ = ["datasets"]
 
@@ -19,8 +18,6 @@ def datasets(
     """List the datasets that this user may see: id, name and owner, separated by tabs."""
     with open_server(Access(server, username, password, cookie)) as connection:
         visible = connection.datasets()
-    for one in visible:
-        sys.stdout.write(f"{one.id}\t{one.name}\t{one.owner}\n")
-    sys.stdout.flush()
+    put(f"{one.id}\t{printable(one.name)}\t{printable(one.owner)}" for one in visible)
     if not visible:
         say("This user sees no dataset; ask an owner to share one.")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Annotated
 
 import typer
 
 from coir.cli.access import Access, Cookie, Password, ServerUrl, Username, open_server
+from coir.cli.output import put
 from coir.cli.talk import progress, say
-from coir.errors import IncompleteScan, InvalidRequest
+from coir.errors import CoirError, IncompleteScan, InvalidRequest
 from coir.files import write_whole
 from coir.scan import Certificate, Scan
 from coir.scan.order import CONCURRENCY
@@ -44,31 +44,47 @@ def ids(
     Nothing is printed until the list is known to be whole; the certificate that says so
     is told on stderr.
     """
-    if certificate is not None and not os.access(certificate.parent, os.W_OK):
-        raise InvalidRequest(
-            f"The certificate cannot be written to {certificate}.",
-            hint="Give --certificate a file in a folder that exists and can be written to.",
-        )
-    with (
-        open_server(Access(server, username, password, cookie)) as connection,
-        progress(f"Reading {dataset}", quiet=quiet) as watch,
-    ):
-        scan = Scan(connection.dataset(dataset), concurrency=concurrency, watch=watch)
-        try:
+    if certificate is not None:
+        _check(certificate)
+    try:
+        with (
+            open_server(Access(server, username, password, cookie)) as connection,
+            progress(f"Reading {dataset}", quiet=quiet) as watch,
+        ):
+            scan = Scan(connection.dataset(dataset), concurrency=concurrency, watch=watch)
             found = scan.ids()
-        except IncompleteScan as incomplete:
-            _keep(certificate, incomplete.certificate)
-            raise
-        except KeyboardInterrupt:
-            say("Interrupted: the list was not whole, so nothing was printed.")
-            raise
+    except IncompleteScan as incomplete:
+        _keep(certificate, incomplete.certificate)
+        raise
+    except KeyboardInterrupt:
+        say("Interrupted: the list was not whole, so nothing was printed.")
+        raise
     _keep(certificate, scan.certificate)
-    sys.stdout.writelines(f"{image_id}\n" for image_id in found)
-    sys.stdout.flush()
+    put(map(str, found))
     if not quiet:
         say(scan.certificate.words())
 
 
+def _check(path: Path) -> None:
+    """Refuse a place where the certificate cannot be put, before anything is sent."""
+    try:
+        if path.exists() and not path.is_file():
+            raise IsADirectoryError
+        with TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise InvalidRequest(
+            f"The certificate cannot be written to {path}.",
+            hint="Give --certificate a file in a folder that exists and can be written to.",
+        ) from error
+
+
 def _keep(path: Path | None, certificate: Certificate) -> None:
-    if path is not None:
+    if path is None:
+        return
+    try:
         write_whole(path, certificate.json() + b"\n")
+    except OSError as error:
+        raise CoirError(
+            f"The certificate could not be written to {path}: {error.strerror}."
+        ) from error

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Annotated
 
 import stamina
 import typer
 
-import coir
 from coir.cli import datasets, demo, ids, serve
-from coir.cli.talk import say
+from coir.cli.talk import printable, say
 from coir.errors import CoirError
+from coir.version import __version__
 
 __all__ = ["app", "main"]
-
-INTERRUPTED = 130
 
 app = typer.Typer(
     name="coir",
@@ -34,7 +31,7 @@ app.command("demo")(demo.demo)
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(f"coir {coir.__version__}")
+        print(f"coir {__version__}")
         raise typer.Exit
 
 
@@ -55,11 +52,7 @@ def main() -> None:
     try:
         app()
     except CoirError as error:
-        say(f"Error: {error.message}")
+        say(printable(f"Error: {error.message}"))
         if error.hint:
             say(error.hint)
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; Python must not complain while it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)

@@ -42,6 +42,8 @@ def serve(
             hint="Run: pip install 'coir[server]'",
         ) from missing
     try:
-        process.serve(Settings.of(data, host=host, port=port, allow_registration=registration))
+        settings = Settings.of(data, host=host, port=port, allow_registration=registration)
+        code = process.serve(settings)
     except StartError as error:
         raise CoirError(f"The server cannot start: {error}") from error
+    raise typer.Exit(code)

@@ -76,7 +76,7 @@ def decoded(request: Request, answer: Answer, kind: type[T]) -> T:
 
 def _error(request: Request, answer: Answer) -> CoirError:
     status, message = answer.status, _message(answer)
-    said = f": {message}" if message else ""
+    said = f": {message.rstrip('.')}" if message else ""
     match status:
         case 401:
             return AuthenticationFailed(
@@ -86,12 +86,12 @@ def _error(request: Request, answer: Answer) -> CoirError:
             )
         case 403:
             return PermissionDenied(
-                f"The server does not allow this{said}",
+                f"The server does not allow this{said}.",
                 hint="Ask the dataset's owner to share it with you.",
             )
         case _ if status >= 500 or status == 429:
             return ServerFailed(
-                f"{_what(request)} failed on the server with status {status}{said}",
+                f"{_what(request)} failed on the server with status {status}{said}.",
                 hint="Look into the server's log, or try again later.",
                 status=status,
                 retry_after=retry_after(answer),
@@ -104,7 +104,7 @@ def _error(request: Request, answer: Answer) -> CoirError:
                 hint="If that is the server you mean, give its address.",
             )
         case 400 if message:
-            return InvalidRequest(f"The server refused {_what(request)}: {message}")
+            return InvalidRequest(f"The server refused {_what(request)}{said}.")
         case _:
             return UnexpectedAnswer(
                 f"{_what(request)} answered with status {status} and {_looks(answer)}.",

@@ -206,6 +206,6 @@ def _by_id(dataset_id: int) -> Operation[None]:
 def _among(visible: list[DatasetInfo]) -> str:
     if not visible:
         return "This user sees no dataset at all: ask the owner to share it."
-    names = ", ".join(f"'{one.name}' ({one.id})" for one in visible[:8])
+    names = ", ".join(f"{one.name!r} ({one.id})" for one in visible[:8])
     more = ", …" if len(visible) > 8 else ""
     return f"Those visible are {names}{more}; `coir datasets` lists them."

@@ -17,13 +17,13 @@ from typing import Any, Self, TypeVar
 import httpx2
 import stamina
 
-import coir
 from coir.client.credentials import SESSION_COOKIE, Credentials
 from coir.client.exchange import Answer, Operation, Request
 from coir.client.failure import configured, translated
 from coir.client.reply import BUSY, checked
 from coir.client.routes import login
 from coir.errors import ConnectionFailed, ServerFailed, TLSFailed
+from coir.version import __version__
 
 __all__ = ["AsyncTransport", "Transport"]
 
@@ -163,7 +163,7 @@ def _settings(url: str, credentials: Credentials) -> dict[str, Any]:
         "base_url": url,
         "cookies": cookies,
         "mounts": DIRECT,
-        "headers": {"user-agent": f"coir/{coir.__version__}", "accept": "application/json"},
+        "headers": {"user-agent": f"coir/{__version__}", "accept": "application/json"},
         "follow_redirects": False,
     }
 

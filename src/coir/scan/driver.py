@@ -50,6 +50,7 @@ class Scan(Order[Dataset]):
 
     def batches(self, size: int) -> Iterator[list[Image]]:
         """Give the images in lists of ``size``; the last one may be shorter."""
+        self.check_size(size)
         with closing(iter(self)) as images:  # type: ignore[type-var]
             while batch := list(islice(images, size)):
                 yield batch
@@ -57,7 +58,7 @@ class Scan(Order[Dataset]):
     def first(self, count: int) -> list[Image]:
         """Give the ``count`` images with the smallest ids; there is no certificate for them."""
         with closing(iter(self)) as images:  # type: ignore[type-var]
-            return list(islice(images, count))
+            return list(islice(images, max(count, 0)))
 
     def count(self) -> int:
         """Ask the server how many images match: one request, no certificate.
@@ -84,7 +85,7 @@ class Scan(Order[Dataset]):
         try:
             yield from run.begin()
             while not run.plan.done:
-                for ask in run.plan.asks():
+                for ask in run.asks():
                     asks.put((ask, self.throttle.delay(time.monotonic())))
                 yield from run.report(results.get())
             self._certificate = run.finish()
@@ -131,6 +132,7 @@ class AsyncScan(Order[AsyncDataset]):
 
     async def batches(self, size: int) -> AsyncIterator[list[Image]]:
         """Give the images in lists of ``size``; the last one may be shorter."""
+        self.check_size(size)
         batch: list[Image] = []
         async with aclosing(aiter(self)) as images:  # type: ignore[type-var]
             async for image in images:
@@ -143,6 +145,8 @@ class AsyncScan(Order[AsyncDataset]):
 
     async def first(self, count: int) -> list[Image]:
         """Give the ``count`` images with the smallest ids; there is no certificate for them."""
+        if count < 1:
+            return []
         async with aclosing(self.batches(count)) as batches:  # type: ignore[type-var]
             async for batch in batches:
                 return batch
@@ -166,7 +170,7 @@ class AsyncScan(Order[AsyncDataset]):
             while not run.plan.done:
                 results: list[Result] = []
                 async with anyio.create_task_group() as tasks:
-                    for ask in run.plan.asks():
+                    for ask in run.asks():
                         delay = self.throttle.delay(time.monotonic())
                         tasks.start_soon(self._send, run, ask, delay, results)
                 for result in results:

@@ -29,18 +29,21 @@ class OffsetPlan(Plan):
     Args:
         ledger: where readings are entered.
         counted_at_start: how many rows the server counted at the start.
+        fewest_rows: how large the first page is at least.
 
     """
 
     strategy = "overlapping pages"
 
-    def __init__(self, ledger: Ledger, *, counted_at_start: int) -> None:
+    def __init__(
+        self, ledger: Ledger, *, counted_at_start: int, fewest_rows: int = FEWEST_ROWS
+    ) -> None:
         super().__init__(ledger)
         self.phase = Phase.READ
         self.counted_at_start = counted_at_start
         self._seen = 0  # the largest id that has been read
         # The pages shrink by a row each: so large that they reach the end long before.
-        self._largest = max(FEWEST_ROWS, 4 * isqrt(counted_at_start))
+        self._largest = max(fewest_rows, 4 * isqrt(counted_at_start))
         self._next: Ask | None = Ask(Purpose.PAGE, limit=self._largest)
         self._ready: list[Reading] = []
 
@@ -97,7 +100,7 @@ class OffsetPlan(Plan):
 
     def _following(self, ask: Ask) -> Ask:
         """Give the page that begins before this one ends, by as many rows as its number."""
-        if ask.limit > FEWEST_ROWS // 2:
+        if ask.limit > self._largest // 2:
             return Ask(Purpose.PAGE, limit=ask.limit - 1, page=ask.page + 1)
         last = ask.offset + ask.limit - 1
         return Ask(Purpose.PAGE, limit=self._largest, page=last // self._largest + 1)

@@ -79,6 +79,12 @@ class Order(Generic[Place]):
             )
         return self._certificate
 
+    @staticmethod
+    def check_size(size: int) -> None:
+        """Refuse batches of nothing."""
+        if size < 1:
+            raise InvalidRequest("A batch must hold at least 1 image.")
+
     def compile(self, dataset: DatasetInfo) -> Operation[Compiled]:
         """Put the filter into the server's terms, asking for the categories if need be."""
         known = []

@@ -85,6 +85,7 @@ class Run:
         self.totals = Totals()
         self.watch = watch
         self.started = time.time()
+        self.under_way = 0
         self.plan: Plan
         if snapshot and not compiled.checks:
             self.plan = SnapshotPlan(self._ledger(), after_id=compiled.after_id)
@@ -125,6 +126,19 @@ class Run:
         result = yield from self.operation(Ask(Purpose.CLOSE, window))
         return result.total
 
+    def asks(self) -> list[Ask]:
+        """Give the requests to send now.
+
+        Raises:
+            AssertionError: the plan waits for an answer to nothing, which would be for ever.
+
+        """
+        asks = self.plan.asks()
+        self.under_way += len(asks)
+        if not self.under_way:
+            raise AssertionError(f"The plan is stuck while {self.plan.phase.value}.")
+        return asks
+
     def operation(self, ask: Ask) -> Operation[Result]:
         """Give what to run for a request of the plan, counting what it costs."""
         inner = self._route(ask)
@@ -149,6 +163,7 @@ class Run:
 
         """
         plan = self.plan
+        self.under_way -= 1
         if result.error is None:
             plan.answered(result.ask, result.total, result.ids, result.rows, result.seconds)
         elif isinstance(result.error, CoirError):

@@ -166,10 +166,6 @@ class WindowPlan(Plan):
         self._flying.discard(ask)
         if not passing(error):
             self.give_up(error)
-        elif ask.purpose is Purpose.LOCATE:
-            # Where it changed is told as a help; that it changed is known without.
-            self._located.pop(ask)
-            self._budget = 0
         else:
             if ask.window:
                 self.pace.failed(ask.window.width)
@@ -177,7 +173,10 @@ class WindowPlan(Plan):
         self._advance()
 
     def _wrong(self, ask: Ask, problem: Problem, error: CoirError | None = None) -> None:
-        self._located.pop(ask, None)
+        if self._located.pop(ask, None):
+            # Where it changed is told as a help; that it changed is known without.
+            self._budget = 0
+            return
         if not self.note(ask, problem, error):
             return
         if ask.purpose is not Purpose.READ:
