@@ -215,7 +215,7 @@ def test_the_server_starts_from_the_wheel(full: Installed, tmp_path: Path) -> No
 
 
 def version() -> str:
-    source = (ROOT / "src" / "coir" / "__init__.py").read_text(encoding="utf-8")
+    source = (ROOT / "src" / "coir" / "version.py").read_text(encoding="utf-8")
     found = re.search(r'^__version__ = "(.+)"$', source, re.MULTILINE)
     assert found
     return found[1]

@@ -26,7 +26,7 @@ def answer(planner: WindowPlan, simulation: Simulation, ask: Ask) -> None:
 
 @pytest.mark.parametrize("in_flight", [1, 2, 4, 16])
 def test_a_dense_dataset_is_read_in_few_windows(in_flight: int) -> None:
-    """200,000 consecutive ids take little more than the server's own time for the rows."""
+    """[W5] 200,000 consecutive ids take little more than the server's own time for the rows."""
     simulation, _ = scanned(range(1, 200_001), in_flight)
     assert simulation.rows_served < 200_000 * 1.01
     assert simulation.clock < 1.4 * 200_000 * ROW_SECONDS + 1.5
@@ -34,7 +34,7 @@ def test_a_dense_dataset_is_read_in_few_windows(in_flight: int) -> None:
 
 
 def test_no_answer_blocks_the_server_for_long() -> None:
-    """The time an answer takes, with what queues before it, stays near the target."""
+    """[W6] The time an answer takes, with what queues before it, stays near the target."""
     simulation, _ = scanned(range(1, 1_000_001))
     reads = [ask for ask in simulation.served if ask.purpose is Purpose.READ]
     assert max(ask.limit for ask in reads) <= MOST_ROWS
@@ -44,7 +44,7 @@ def test_no_answer_blocks_the_server_for_long() -> None:
 
 @pytest.mark.parametrize("others", [0.0, 1.0])
 def test_a_sparse_dataset_costs_few_requests(others: float) -> None:
-    """1,000 images spread over ten million ids take few requests, in an empty or a full server."""
+    """[W5] 1,000 images spread over ten million ids take few requests, among others or alone."""
     ids = sorted(random.Random(1).sample(range(1, 10_000_001), 1_000))
     simulation, _ = scanned(ids, others=others)
     best = 1 if not others else 10_000_000 * 2.5e-6 / TARGET_SECONDS
@@ -52,7 +52,7 @@ def test_a_sparse_dataset_costs_few_requests(others: float) -> None:
 
 
 def test_empty_stretches_are_crossed_in_growing_strides() -> None:
-    """Clusters of ids with millions between them cost a few requests each."""
+    """[W3] [W5] Clusters of ids with millions between them cost a few requests each."""
     ids = [start + offset for start in range(1, 50_000_001, 10_000_000) for offset in range(2_000)]
     simulation, _ = scanned(ids)
     assert len(simulation.served) < 80
@@ -60,7 +60,7 @@ def test_empty_stretches_are_crossed_in_growing_strides() -> None:
 
 
 def test_one_far_id_costs_few_requests() -> None:
-    """A dense dataset and one image far above it."""
+    """[W1] [W5] A dense dataset and one image far above it."""
     simulation, _ = scanned([*range(1, 100_001), 10_000_000])
     assert len(simulation.served) < 80
 
@@ -72,7 +72,7 @@ def test_tiny_datasets(ids: list[int]) -> None:
 
 
 def test_a_window_that_times_out_is_split() -> None:
-    """A server with little patience gets smaller questions, and every id still comes."""
+    """[W6] [L6] A server with little patience gets smaller questions, and every id still comes."""
     simulation, planner = scanned(range(1, 5_001), timeout=0.022)
     assert planner.ledger.findings
     assert planner.reread
@@ -80,7 +80,7 @@ def test_a_window_that_times_out_is_split() -> None:
 
 
 def test_a_window_that_always_fails_ends_the_scan() -> None:
-    """A stretch that the server cannot read is reported with what the server said."""
+    """[L6] A stretch that the server cannot read is reported with what the server said."""
     simulation = Simulation(list(range(1, 5_001)))
     planner = WindowPlan(Ledger(), in_flight=1)
     broken = ServerFailed("status 500", status=500)
@@ -106,7 +106,7 @@ def test_an_error_that_asking_again_cannot_mend_ends_the_scan_at_once() -> None:
 
 
 def test_memory_is_bounded_when_one_window_is_late() -> None:
-    """While the first window is awaited, only a few later ones are read ahead."""
+    """[W7] While the first window is awaited, only a few later ones are read ahead."""
     simulation = Simulation(list(range(1, 1_000_001)))
     planner = WindowPlan(Ledger(), in_flight=4)
     for _ in range(3):
@@ -139,7 +139,7 @@ def test_filters_that_are_ignored_are_noticed() -> None:
 
 
 def test_deletions_while_reading_are_located() -> None:
-    """[S4] The certificate names the windows whose count changed."""
+    """[S4] [W4] The certificate names the windows whose count changed."""
     simulation = Simulation(list(range(1, 50_001)))
     planner = WindowPlan(Ledger(), in_flight=1)
 
@@ -156,3 +156,31 @@ def test_deletions_while_reading_are_located() -> None:
         (True, False, 1),
         (False, True, 1),
     ]
+
+
+def test_a_restored_image_below_the_smallest_id_is_counted() -> None:
+    """[W4] The count at the end reaches below the first window, and finds it."""
+    simulation = Simulation(list(range(100, 2_000)))
+    planner = WindowPlan(Ledger(), in_flight=1)
+
+    def someone_restores(_ask: Ask) -> None:
+        if planner.phase is Phase.CLOSE and simulation.ids[0] == 100:
+            simulation.ids.insert(0, 7)
+
+    simulation.after = someone_restores
+    simulation.run(planner)
+    assert [(7 in one.window, one.read, one.counted) for one in planner.moved] == [(True, 0, 1)]
+
+
+def test_slow_answers_make_the_plan_ask_for_less_at_a_time() -> None:
+    """[W6] Answers far beyond the target shrink the windows and the requests under way."""
+    planner = WindowPlan(Ledger(), in_flight=4)
+    simulation = Simulation(list(range(1, 100_001)))
+    for _ in range(6):
+        for ask in planner.asks():
+            total, ids, _ = simulation.page(ask)
+            planner.answered(ask, total, ids, (), 3.0)
+        planner.take()
+    assert planner.pace.in_flight == 1
+    assert len(planner.asks()) == 1
+    assert planner.pace.limit < 300
