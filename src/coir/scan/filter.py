@@ -14,6 +14,7 @@ from typing import Any
 
 from coir.errors import InvalidRequest
 from coir.model import CategoryInfo
+from coir.scan.ledger import NEWEST
 
 __all__ = ["Compiled", "Filter"]
 
@@ -59,14 +60,14 @@ class Compiled:
         """Whether a row is wanted, as far as rows show it."""
         return all(check(row) for check in self.checks.values())
 
-    def since(self, known: Sequence[int], count: int) -> Compiled:
-        """Give the same filter for what is new.
+    def since(self, known: Sequence[int]) -> Compiled:
+        """Give the same filter for what is new; ``known`` are the newest ids of before.
 
-        ``known`` are the newest ids of before, ``count`` how many there were: the ids just
-        below the high-water mark are looked at again, because an id is taken before its
-        row is inserted, and a row may appear late.
+        The ids just below the high-water mark are looked at again, because an id is taken
+        before its row is inserted, and a row may appear late. Fewer than `NEWEST` known ids
+        are all there were.
         """
-        older = known[0] - 1 if count > len(known) and known else 0
+        older = known[0] - 1 if len(known) >= NEWEST else 0
         seen = frozenset(known)
         checks = {**self.checks, "new": lambda row: row.id not in seen}
         return Compiled(self.params, checks, max(self.after_id, older))

@@ -92,7 +92,7 @@ class Order(Generic[Place]):
             visible = yield from routes.categories()
             known = [one for one in visible if one.id in dataset.categories]
         compiled = self.filter.compiled(known)
-        return compiled.since(self.since.newest_ids, self.since.count) if self.since else compiled
+        return compiled.since(self.since.newest_ids) if self.since else compiled
 
     def run(
         self, dataset: DatasetInfo, url: str, server: ServerInfo, compiled: Compiled, *, rows: bool
