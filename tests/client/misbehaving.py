@@ -184,11 +184,11 @@ class Misbehaving:
     def _next(self, asked: Asked) -> Reply:
         with self._lock:
             self.asked.append(asked)
-            replies = self.routes.get(asked.route, [html("404 Not Found", 404)])
-            if callable(replies):
-                return replies(asked)
             turn = self._turns[asked.route]
             self._turns[asked.route] += 1
+        replies = self.routes.get(asked.route, [html("404 Not Found", 404)])
+        if callable(replies):
+            return replies(asked)
         return replies[min(turn, len(replies) - 1)]
 
 

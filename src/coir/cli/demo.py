@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import sys
@@ -19,8 +20,6 @@ from coir.demo.stage import Stage, Teller, open_stage
 
 __all__ = ["demo"]
 
-TERMINATED = 128 + signal.SIGTERM
-
 
 def demo(
     images: Annotated[
@@ -32,7 +31,11 @@ def demo(
     Starts a server in a temporary folder, and leaves nothing behind. Needs the extra
     'demo': pip install 'coir[demo]'
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    for name in ("SIGTERM", "SIGHUP"):  # the second when a terminal is closed; not on Windows
+        if number := getattr(signal, name, None):
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
+    # The copied script asks whatever proxy the environment names, which cannot reach our server.
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
     with _told() as tell, open_stage(images, tell) as stage:
         tell("", 1, 1)
         say(
