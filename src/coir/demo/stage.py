@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import secrets
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,6 +30,11 @@ CATEGORIES = ("person", "thing")
 ANNOTATED_EVERY = 15
 START_SECONDS = 30.0
 SQUARE = (4.0, 4.0, 40.0, 4.0, 40.0, 40.0, 4.0, 40.0)
+
+# What ends a program that a person started; Windows has no SIGHUP.
+ENDING = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
 
 Teller = Callable[[str, int, int], None]
 
@@ -75,11 +82,12 @@ def _process(data: Path) -> Iterator[str]:
     """Run `coir serve` on a free port; gives its address."""
     log = data.with_name("server.log")
     command = [sys.executable, "-m", "coir", "serve", "--data", str(data), "--port", "0"]
-    with log.open("wb") as stderr:
-        process = subprocess.Popen(  # noqa: S603 - our own command, no shell
-            command, stdout=subprocess.PIPE, stderr=stderr, text=True
-        )
+    process = None
     try:
+        with log.open("wb") as stderr, _uninterrupted():
+            process = subprocess.Popen(  # noqa: S603 - our own command, no shell
+                command, stdout=subprocess.PIPE, stderr=stderr, text=True
+            )
         line = process.stdout.readline() if process.stdout else ""
         if "http://" not in line:
             raise CoirError(
@@ -88,14 +96,41 @@ def _process(data: Path) -> Iterator[str]:
             )
         yield line[line.index("http://") :].strip()
     finally:
-        process.terminate()
-        try:
-            process.wait(START_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        if process.stdout:
-            process.stdout.close()
+        if process is not None:
+            _end(process)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    try:
+        process.wait(START_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout:
+        process.stdout.close()
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold signals back until the block ends.
+
+    One in the middle of starting a process would leave it running, and nobody would know of it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals only ever interrupt the main thread
+        return
+    held: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in ENDING}
+    for number in ENDING:
+        signal.signal(number, lambda number, _: held.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for number in held:
+            signal.raise_signal(number)
 
 
 def _fill(server: Server, data: Path, images: int, tell: Teller) -> int:
