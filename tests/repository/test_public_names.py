@@ -44,9 +44,7 @@ PUBLIC = [
 IMPORTED = """
 import json, sys
 import coir, coir.cli
-# A namespace without a file is there as soon as one looks into it, as httpx2 does for zstd.
-loaded = [name for name, one in sys.modules.items() if getattr(one, "__file__", None)]
-print(json.dumps(sorted(loaded)))
+print(json.dumps(sorted(sys.modules)))
 """
 
 
@@ -61,7 +59,8 @@ def test_importing_coir_imports_nothing_of_an_extra() -> None:
     shown = subprocess.run(
         [sys.executable, "-I", "-c", IMPORTED], capture_output=True, text=True, check=True
     )
-    modules = json.loads(shown.stdout)
+    # The package `backports` is many distributions': httpx2 looks into it for zstd.
+    modules = set(json.loads(shown.stdout)) - {"backports"}
     assert "coir.scan" in modules
     assert [one for one in modules if one.startswith("coir.server")] == []
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
