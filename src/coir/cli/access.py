@@ -5,51 +5,11 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from getpass import getpass
-from typing import Annotated
-
-import typer
 
 from coir.client import Server, connect
 from coir.errors import AuthenticationFailed, InvalidRequest
 
-__all__ = ["Cookie", "ServerUrl", "Username", "open_server"]
-
-ServerUrl = Annotated[
-    str | None,
-    typer.Option(
-        "--server",
-        "-s",
-        envvar="COIR_SERVER",
-        metavar="URL",
-        help="The server's address, as the browser shows it.",
-        show_default=False,
-    ),
-]
-Username = Annotated[
-    str | None,
-    typer.Option(
-        "--username",
-        "-u",
-        envvar="COIR_USERNAME",
-        metavar="NAME",
-        help="Log in as this user; the password is COIR_PASSWORD, or asked for.",
-        show_default=False,
-    ),
-]
-Password = Annotated[
-    str | None,
-    typer.Option("--password", envvar="COIR_PASSWORD", hidden=True),
-]
-Cookie = Annotated[
-    str | None,
-    typer.Option(
-        "--cookie",
-        envvar="COIR_COOKIE",
-        metavar="VALUE",
-        help="Instead of logging in, use the session cookie of a browser.",
-        show_default=False,
-    ),
-]
+__all__ = ["Access", "open_server"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +20,7 @@ class Access:
     username: str | None
     password: str | None
     cookie: str | None
+    basic: bool = False
 
 
 def open_server(access: Access) -> Server:
@@ -88,4 +49,5 @@ def open_server(access: Access) -> Server:
         username=access.username,
         password=password if access.username else None,
         token=access.cookie,
+        basic=access.basic,
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from coir.cli.access import Access, Cookie, Password, ServerUrl, Username, open_server
+from coir.cli import options
+from coir.cli.access import Access, open_server
 from coir.cli.output import put
 from coir.cli.talk import printable, say
 
@@ -10,13 +11,14 @@ __all__ = ["datasets"]
 
 
 def datasets(
-    server: ServerUrl = None,
-    username: Username = None,
-    password: Password = None,
-    cookie: Cookie = None,
+    server: options.ServerUrl = None,
+    username: options.Username = None,
+    password: options.Password = None,
+    cookie: options.Cookie = None,
+    basic: options.Basic = False,
 ) -> None:
     """List the datasets that this user may see: id, name and owner, separated by tabs."""
-    with open_server(Access(server, username, password, cookie)) as connection:
+    with open_server(Access(server, username, password, cookie, basic)) as connection:
         visible = connection.datasets()
     put(f"{one.id}\t{printable(one.name)}\t{printable(one.owner)}" for one in visible)
     if not visible:

@@ -14,7 +14,7 @@ import typer
 from rich.progress import Progress
 from rich.table import Table
 
-from coir.cli.talk import console, progress, say
+from coir.cli.talk import console, say, voice
 from coir.demo.comparison import read_with_coir, read_with_script
 from coir.demo.stage import Stage, Teller, open_stage
 
@@ -50,9 +50,9 @@ def demo(
 
 
 def _show(stage: Stage, title: str, *, disturbed: bool) -> None:
-    with progress("coir") as watch:
+    with voice.progress("coir") as watch:
         coir, certificate = read_with_coir(stage, disturbed=disturbed, watch=watch)
-    with progress("The copied script") as watch:
+    with voice.progress("The copied script") as watch:
         script = read_with_script(stage, disturbed=disturbed, watch=watch)
     table = Table(title=title, title_justify="left", title_style="bold")
     table.add_column("")

@@ -8,8 +8,9 @@ from typing import Annotated
 import stamina
 import typer
 
-from coir.cli import datasets, demo, ids, serve
-from coir.cli.talk import printable, say
+from coir.cli import datasets, demo, serve
+from coir.cli.listing import listing
+from coir.cli.talk import voice
 from coir.errors import CoirError
 from coir.version import __version__
 
@@ -23,7 +24,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-app.command("ids")(ids.ids)
+app.command("ids")(listing(rows=False))
+app.command("images")(listing(rows=True))
 app.command("datasets")(datasets.datasets)
 app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
@@ -52,7 +54,5 @@ def main() -> None:
     try:
         app()
     except CoirError as error:
-        say(printable(f"Error: {error.message}"))
-        if error.hint:
-            say(error.hint)
+        voice.fail(error)
         sys.exit(error.exit_code)

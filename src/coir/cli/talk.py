@@ -1,25 +1,101 @@
-"""What is said to the person: on stderr, so that stdout carries nothing but data."""
+"""What is said to the person: on stderr, so that stdout carries nothing but data.
+
+A person who watches sees a progress bar; a log file gets a line now and then; a program
+that asked for JSON gets one object a line.
+"""
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from coir.errors import CoirError
+from coir.scan import Certificate
 from coir.scan import Progress as ScanProgress
 from coir.scan.run import Watcher
 
-__all__ = ["console", "printable", "progress", "say"]
+__all__ = ["Voice", "console", "printable", "say", "voice"]
+
+# Often enough to see that it lives, seldom enough for a log.
+LINE_SECONDS = 5.0
 
 console = Console(stderr=True, highlight=False)
 
 
-def say(text: str) -> None:
-    """Say a sentence; brackets and the like in it are taken literally."""
-    lines = map(printable, text.split("\n"))
-    console.print("\n".join(lines), markup=False, soft_wrap=True)
+class Voice:
+    """How this process talks: in words, or as JSON; ``quiet`` leaves only errors."""
+
+    def __init__(self) -> None:
+        self.json = False
+        self.quiet = False
+
+    def configure(self, *, json: bool, quiet: bool) -> None:
+        """Take over what the options say."""
+        self.json, self.quiet = json, quiet
+
+    def say(self, text: str, **data: Any) -> None:
+        """Say a sentence; brackets and the like in it are taken literally."""
+        if self.quiet:
+            return
+        self._out(text, {"event": "note", "text": text, **data})
+
+    def fail(self, error: CoirError) -> None:
+        """Say what went wrong, and the next thing to try; also when quiet."""
+        text = "\n".join(filter(None, (printable(f"Error: {error.message}"), error.hint)))
+        data = {"error": type(error).__name__, "message": error.message, "hint": error.hint}
+        self._out(text, {"event": "error", **data, "exit_code": error.exit_code})
+
+    def done(self, certificate: Certificate) -> None:
+        """Tell what was proven."""
+        if not self.quiet:
+            self._out(certificate.words(), {"event": "done", "certificate": certificate})
+
+    @contextmanager
+    def progress(self, title: str) -> Iterator[Watcher | None]:
+        """Show how far a scan is; gives what it is to call."""
+        if self.quiet:
+            yield None
+        elif self.json or not console.is_terminal:
+            yield self._lines(title)
+        else:
+            with _bar(title) as watch:
+                yield watch
+
+    def _lines(self, title: str) -> Watcher:
+        begun = last = time.monotonic()
+
+        def watch(now: ScanProgress) -> None:
+            nonlocal last
+            if time.monotonic() - last < LINE_SECONDS:
+                return
+            last = time.monotonic()
+            rate = round(now.read / (last - begun))
+            of = f" of {now.expected:,}" if now.expected is not None else ""
+            self._out(
+                f"{title}: {now.phase.value}, {now.read:,}{of}, {rate:,}/s",
+                {"event": "progress", "phase": now.phase.value, "read": now.read,
+                 "expected": now.expected, "rate": rate},
+            )  # fmt: skip
+
+        return watch
+
+    def _out(self, text: str, data: dict[str, Any]) -> None:
+        if self.json:
+            line = msgspec.json.encode({"time": round(time.time(), 3), **data})
+            print(line.decode(), file=sys.stderr, flush=True)
+        else:
+            lines = map(printable, text.split("\n"))
+            console.print("\n".join(lines), markup=False, soft_wrap=True)
+
+
+voice = Voice()
 
 
 def printable(text: str) -> str:
@@ -27,12 +103,13 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
+def say(text: str) -> None:
+    """Say a sentence."""
+    voice.say(text)
+
+
 @contextmanager
-def progress(title: str, *, quiet: bool = False) -> Iterator[Watcher | None]:
-    """Show how far a scan is, while a person is watching; gives what it is to call."""
-    if quiet or not console.is_terminal:
-        yield None
-        return
+def _bar(title: str) -> Iterator[Watcher]:
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -46,12 +123,7 @@ def progress(title: str, *, quiet: bool = False) -> Iterator[Watcher | None]:
         def watch(now: ScanProgress) -> None:
             seconds = bar.tasks[task].elapsed or 0.0
             rate = f"{now.read / seconds:,.0f}/s" if seconds > 0.2 else ""
-            bar.update(
-                task,
-                description=f"{printable(title)}: {now.phase.value}",
-                completed=now.read,
-                total=now.expected,
-                rate=rate,
-            )
+            words = f"{printable(title)}: {now.phase.value}"
+            bar.update(task, description=words, completed=now.read, total=now.expected, rate=rate)
 
         yield watch

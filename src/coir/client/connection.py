@@ -22,6 +22,11 @@ NO_SESSION = AuthenticationFailed(
     hint="It may have expired: log in again in the browser, or use a user name and password.",
 )
 
+WRONG_PASSWORD = AuthenticationFailed(
+    "The server does not accept this user name and password.",
+    hint="Check the spelling of both; the password is case-sensitive.",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
@@ -133,6 +138,7 @@ def connect(
     username: str | None = None,
     password: str | None = None,
     token: Mapping[str, str] | str | None = None,
+    basic: bool = False,
 ) -> Server:
     """Connect to a server, and log in when a user name is given.
 
@@ -142,6 +148,8 @@ def connect(
         password: the password of that user.
         token: instead of both, the cookies of a session: a mapping, a ``Cookie``
             header, or the value of the cookie ``session``.
+        basic: send user name and password with each request instead of logging in once;
+            the original takes about a tenth of a second to check them each time.
 
     Raises:
         ConnectionFailed, TLSFailed: there is no answer.
@@ -149,7 +157,7 @@ def connect(
         AuthenticationFailed: wrong user name or password.
 
     """
-    credentials = Credentials(username, password, cookies_of(token))
+    credentials = Credentials(username, password, cookies_of(token), basic)
     transport = Transport(server_url(url), credentials)
     try:
         return Server(transport, transport.run(_greeting(credentials)))
@@ -164,9 +172,10 @@ async def connect_async(
     username: str | None = None,
     password: str | None = None,
     token: Mapping[str, str] | str | None = None,
+    basic: bool = False,
 ) -> AsyncServer:
     """Connect as `connect` does, asynchronously: use it with ``async with``."""
-    credentials = Credentials(username, password, cookies_of(token))
+    credentials = Credentials(username, password, cookies_of(token), basic)
     transport = AsyncTransport(server_url(url), credentials)
     try:
         return AsyncServer(transport, await transport.run(_greeting(credentials)))
@@ -180,9 +189,9 @@ def _greeting(credentials: Credentials) -> Operation[ServerInfo]:
     info = yield from routes.info()
     if credentials.can_log_in:
         yield from routes.login(credentials)
-    elif credentials.cookies:
+    elif credentials.cookies or credentials.basic:
         try:
             yield from routes.me()
         except AuthenticationFailed:
-            raise NO_SESSION from None
+            raise (WRONG_PASSWORD if credentials.basic else NO_SESSION) from None
     return info

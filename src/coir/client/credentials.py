@@ -18,11 +18,15 @@ VALUE = re.compile(r'"?[!#-+\--:<-\[\]-~]+"?')
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A user name and password, or the cookies of a session, or nothing."""
+    """A user name and password, or the cookies of a session, or nothing.
+
+    ``basic`` sends the user name and password with each request instead of logging in.
+    """
 
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     cookies: Mapping[str, str] = field(default_factory=dict, repr=False)
+    basic: bool = False
 
     def __post_init__(self) -> None:
         if (self.username is None) != (self.password is None):
@@ -41,7 +45,7 @@ class Credentials:
     @property
     def can_log_in(self) -> bool:
         """Whether a new session can be started when the old one has ended."""
-        return self.username is not None
+        return self.username is not None and not self.basic
 
 
 def cookies_of(token: Mapping[str, str] | str | None) -> dict[str, str]:

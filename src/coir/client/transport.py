@@ -165,7 +165,16 @@ def _settings(url: str, credentials: Credentials) -> dict[str, Any]:
         "mounts": DIRECT,
         "headers": {"user-agent": f"coir/{__version__}", "accept": "application/json"},
         "follow_redirects": False,
+        "auth": _basic(credentials),
+        # Reading the machine's certificates takes 50 ms: not where there is no TLS.
+        "verify": url.startswith("https:"),
     }
+
+
+def _basic(credentials: Credentials) -> tuple[str, str] | None:
+    if not credentials.basic or credentials.username is None:
+        return None
+    return credentials.username, credentials.password or ""
 
 
 def _arguments(request: Request) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +16,7 @@ from coir.scan.snapshot_plan import SnapshotPlan
 __all__ = ["Certificate", "Context", "Totals", "Verdict"]
 
 FORMAT = "coir.certificate/1"
+NUMBERS = re.compile(rb"\[\s+\d[\d,\s]*\]")
 
 
 class Verdict(enum.Enum):
@@ -104,7 +106,9 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
 
     def json(self) -> bytes:
         """Give the certificate as indented JSON."""
-        return msgspec.json.format(msgspec.json.encode(self), indent=2)
+        text = msgspec.json.format(msgspec.json.encode(self), indent=2)
+        # A thousand ids stand on one line, not on a thousand.
+        return NUMBERS.sub(lambda found: b" ".join(found[0].split()), text)
 
     def words(self) -> str:
         """Give the certificate in words, for a person."""
@@ -132,6 +136,9 @@ def certify(
 ) -> Certificate:
     """Write the certificate of a scan; the times are seconds since 1970, UTC."""
     verdict, claims, reason = _judge(plan, context)
+    if plan.ledger.count != plan.ledger.read:
+        what = "new" if context.since else "wanted"
+        reason += f"; {plan.ledger.count:,} of them are {what}"
     ledger, (started, finished) = plan.ledger, times
     fields: dict[str, Any] = msgspec.structs.asdict(context)
     del fields["stable"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from html import escape
+from threading import BoundedSemaphore
 
 from fastapi import FastAPI, Request
 from sqlalchemy.exc import DatabaseError
@@ -24,6 +25,10 @@ from coir.server.settings import Settings, StartError
 from coir.server.state import ServerState
 from coir.server.store.engine import Store
 from coir.server.store.migration import migrate
+
+# Lists of ids that may be read at the same time. Each holds a connection and some 3 MB, at most
+# for a minute; two of them keep the process's share of two processors busy.
+SNAPSHOTS = 16
 
 
 def open_state(settings: Settings) -> ServerState:
@@ -47,6 +52,7 @@ def open_state(settings: Settings) -> ServerState:
         passwords=passwords,
         sessions=Sessions(store, secret, passwords),
         jobs=Jobs(store),
+        snapshots=BoundedSemaphore(SNAPSHOTS),
     )
 
 

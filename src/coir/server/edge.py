@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from coir.server.answers import answer
 from coir.server.settings import Settings
+from coir.server.stream import HEAD
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ class Edge:
             limit = self._settings.max_upload_bytes + MULTIPART_BYTES
         # Every GET answers HEAD as well (recorded: dataset.data head); the process that speaks
         # HTTP leaves the body out, by the method of the scope it made.
-        inner = dict(scope, method="GET") if scope["method"] == "HEAD" else scope
+        inner = dict(scope, method="GET") | {HEAD: True} if scope["method"] == "HEAD" else scope
         await self._guarded(inner, _limited(receive, limit), send)
 
     async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:

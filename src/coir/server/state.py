@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from threading import BoundedSemaphore
 
 from fastapi import Request
 
@@ -24,6 +25,7 @@ class ServerState:
     passwords: Passwords
     sessions: Sessions
     jobs: Jobs
+    snapshots: BoundedSemaphore
 
 
 def state_of(request: Request) -> ServerState:

@@ -4,12 +4,13 @@ import coir.server.paths  # noqa: F401 - registers the convertor `id` that the r
 from coir.server.routes.annotation import router as annotation
 from coir.server.routes.category import router as category
 from coir.server.routes.dataset import router as dataset
+from coir.server.routes.ids import router as ids
 from coir.server.routes.image import router as image
 from coir.server.routes.info import router as info
 from coir.server.routes.page import router as page
 from coir.server.routes.task import router as task
 from coir.server.routes.user import router as user
 
-ROUTERS = (info, user, dataset, page, image, category, annotation, task)
+ROUTERS = (info, user, dataset, page, ids, image, category, annotation, task)
 
 __all__ = ["ROUTERS"]

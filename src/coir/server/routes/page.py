@@ -6,25 +6,25 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from fastapi import APIRouter, Request, Response
-from sqlalchemy import ColumnElement, Connection, and_, false, select, true
+from sqlalchemy import Connection, false, select
 
 from coir.server import wire
-from coir.server.access import SignedIn, visible_dataset
-from coir.server.answers import answer, invalid, refused
+from coir.server.access import SignedIn
+from coir.server.answers import answer, invalid
 from coir.server.filters import Condition, FilterError, parse
-from coir.server.folders import OutsideError, logical_directory, segments
+from coir.server.folders import logical_directory
 from coir.server.parameters import MAX_INTEGER, parsed_integer, query
-from coir.server.state import ServerState, state_of
+from coir.server.selection import Selection
+from coir.server.state import state_of
 from coir.server.store import listing
-from coir.server.store.conditions import where
-from coir.server.store.tables import categories, images
+from coir.server.store.tables import categories
 
 router = APIRouter(prefix="/api/dataset")
 
 DEFAULT_LIMIT = 20
 DEFAULT_ORDER = "file_name"
-NO_DATASET = "No such dataset, or you have no access to it: see GET /api/dataset/."
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ class PageQuery:
     folder: str
     order: str
     conditions: tuple[Condition, ...]
+    fields: tuple[str, ...]
 
     @classmethod
     def of(cls, given: dict[str, str]) -> PageQuery:
@@ -44,6 +45,7 @@ class PageQuery:
         page = parsed_integer("page", rest.pop("page", "1"))
         limit = parsed_integer("limit", rest.pop("limit", str(DEFAULT_LIMIT)))
         folder, order = rest.pop("folder", ""), rest.pop("order", DEFAULT_ORDER)
+        fields = _fields(rest.pop("fields", ""))
         if page < 1:
             raise invalid({"page": "pages count from 1"})
         if limit == 0:
@@ -51,7 +53,7 @@ class PageQuery:
         if order.lstrip("+-").startswith("$"):
             raise invalid({"order": f"{order!r} is no field to order by"})
         try:
-            return cls(page, limit, folder, order, parse(rest))
+            return cls(page, limit, folder, order, parse(rest), fields)
         except FilterError as error:
             raise invalid(error.errors) from None
 
@@ -63,13 +65,10 @@ def data(request: Request, dataset_id: int, caller: SignedIn) -> Response:
     state = state_of(request)
     asked = PageQuery.of(query(request))
     with state.store.read() as connection:
-        row = visible_dataset(connection, caller, dataset_id, NO_DATASET, 404)
-        folder = _Folder.of(state, row.name, asked.folder)
-        condition = listing.living(
-            dataset_id, and_(where(asked.conditions), folder.condition(row.name))
+        selected = Selection.of(
+            state, connection, caller, dataset_id, asked.folder, asked.conditions
         )
-        everything = not asked.conditions and not folder.shown
-        total = row.num_images if everything else listing.count(connection, condition)
+        row, folder, total = selected.dataset, selected.folder, selected.total(connection)
         size = abs(asked.limit)  # recorded: a negative limit is its absolute value
         offset = (asked.page - 1) * size
         shown = offset < min(total, MAX_INTEGER)
@@ -78,9 +77,7 @@ def data(request: Request, dataset_id: int, caller: SignedIn) -> Response:
             "per_page": asked.limit,
             "pages": page_count(total, asked.limit),
             "page": asked.page - 1,
-            "images": (
-                listing.page(connection, condition, asked.order, size, offset) if shown else []
-            ),
+            "images": _images(connection, selected, asked, size, offset) if shown else [],
             "folder": folder.shown,
             "directory": logical_directory(row.name) + folder.shown,
             "dataset": wire.shown_datasets(connection, [row])[0],
@@ -100,29 +97,21 @@ def page_count(total: int, limit: int) -> int:
     return (whole if limit > 0 else -whole) + 1
 
 
-@dataclass(frozen=True, slots=True)
-class _Folder:
-    """A folder of a dataset that was asked for and exists."""
+def _fields(text: str) -> tuple[str, ...]:
+    """The fields asked for beside the recorded five, in the order in which they are shown."""
+    asked = set(text.split(",")) if text else set()
+    if unknown := sorted(asked.difference(listing.MORE_FIELDS)):
+        known = ", ".join(listing.MORE_FIELDS)
+        raise invalid({"fields": f"there is no {unknown[0]!r} to add; there are {known}"})
+    return tuple(name for name in listing.MORE_FIELDS if name in asked)
 
-    shown: str
-    subdirectories: list[str]
 
-    @classmethod
-    def of(cls, state: ServerState, dataset_name: str, folder: str) -> _Folder:
-        try:
-            relative = segments(folder)
-            names = state.folders.subdirectories(dataset_name, relative)
-        except (OutsideError, OSError):
-            raise refused("Directory does not exist.") from None
-        return cls("".join(f"{segment}/" for segment in relative), names)
-
-    def condition(self, dataset_name: str) -> ColumnElement[bool]:
-        """The images below it: a range of paths."""
-        if not self.shown:
-            return true()
-        prefix = logical_directory(dataset_name) + self.shown
-        above = prefix[:-1] + chr(ord("/") + 1)  # the first text behind all that begin so
-        return and_(images.c.path >= prefix, images.c.path < above)
+def _images(
+    connection: Connection, selected: Selection, asked: PageQuery, size: int, offset: int
+) -> msgspec.Raw:
+    return listing.page(
+        connection, selected.condition, asked.order, size, offset, fields=asked.fields
+    )
 
 
 def _categories(connection: Connection, ids: list[int]) -> list[dict[str, Any]]:

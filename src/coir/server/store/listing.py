@@ -1,11 +1,31 @@
-"""Pages of images: how many match, and the rows in a total order."""
+"""Pages of images and lists of ids: how many match, and the rows, as text built by SQLite.
+
+One row less in Python is one microsecond less: of 5,000 images the text is built by SQL at more
+than a million rows a second, from rows in Python at a third of that; a million ids come as fast
+as SQLite's own `fetchall` gives the half of them. Each such text is an aggregate over a subquery
+in order: SQLite keeps that order because the subquery has a limit.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Select, and_, false, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    LargeBinary,
+    Select,
+    Subquery,
+    and_,
+    bindparam,
+    cast,
+    false,
+    func,
+    literal_column,
+    select,
+)
 
 from coir.server.filters import ALIASES, DATES, FLAGS, INTEGERS, TEXTS
 from coir.server.store.tables import images
@@ -13,18 +33,25 @@ from coir.server.store.tables import images
 # Lists and objects have no order: images are then in the order of their ids.
 ORDERED = INTEGERS | TEXTS | FLAGS | DATES
 
-
-class ListedImage(msgspec.Struct, gc=False, frozen=True):
-    """An image as a page of a dataset shows it: these fields and no others."""
-
-    id: int
-    file_name: str
-    annotated: bool
-    annotating: tuple[()]
-    num_annotations: int
-
-
-_encoder = msgspec.json.Encoder()
+# An image as a page shows it: what stands between the id and the end of its JSON object, as SQL.
+# `json_quote` escapes as JSON must be; `json` takes the blanks out of a list.
+_FIVE = (
+    """ ',"file_name":' || json_quote(file_name)"""
+    """ || CASE WHEN annotated THEN ',"annotated":true' ELSE ',"annotated":false' END"""
+    """ || ',"annotating":[],"num_annotations":' || num_annotations"""
+)
+# What a request may ask for beside; `coir.server.counters` keeps the categories ascending.
+MORE_FIELDS = {
+    "path": """ || ',"path":' || json_quote(path)""",
+    "width": """ || ',"width":' || width""",
+    "height": """ || ',"height":' || height""",
+    "category_ids": """ || ',"category_ids":' || json(category_ids)""",
+}
+_OPENING, _BETWEEN, _CLOSING = b'{"id":', """'},{"id":'""", b"}"
+# Images in one text: SQLite's texts end at 10^9 bytes, and an image takes 100 to 5,000.
+_ROWS_IN_TEXT = 100_000
+# Ids in one text: 10 ms of work, 400 kB to hold for each reader.
+IDS_IN_TEXT = 50_000
 
 
 def living(dataset_id: int, condition: ColumnElement[bool]) -> ColumnElement[bool]:
@@ -59,11 +86,16 @@ def ordering(order: str) -> tuple[ColumnElement[Any], ...]:
 
 
 def page_query(
-    condition: ColumnElement[bool], order: str, limit: int, offset: int
-) -> Select[int, str, bool, int]:
+    condition: ColumnElement[bool],
+    order: str,
+    limit: int,
+    offset: int,
+    fields: Collection[str] = (),
+) -> Select[Any]:
     """The columns of one page's images, as a query."""
+    columns = ("id", "file_name", "annotated", "num_annotations", *fields)
     return (
-        select(images.c.id, images.c.file_name, images.c.annotated, images.c.num_annotations)
+        select(*(images.c[name] for name in columns))
         .where(condition)
         .order_by(*ordering(order))
         .limit(limit)
@@ -72,13 +104,53 @@ def page_query(
 
 
 def page(
-    connection: Connection, condition: ColumnElement[bool], order: str, limit: int, offset: int
+    connection: Connection,
+    condition: ColumnElement[bool],
+    order: str,
+    limit: int,
+    offset: int,
+    *,
+    fields: Collection[str] = (),
 ) -> msgspec.Raw:
-    """The images of one page as a JSON array."""
-    rows = [
-        ListedImage(id_, file_name, annotated, (), number)
-        for id_, file_name, annotated, number in connection.execute(
-            page_query(condition, order, limit, offset)
-        )
-    ]
-    return msgspec.Raw(_encoder.encode(rows))
+    """The images of one page as a JSON array, each with the recorded five fields and ``fields``."""
+    value = "id ||" + _FIVE + "".join(MORE_FIELDS[name] for name in fields)
+    texts: list[bytes] = []
+    for start in range(0, limit, _ROWS_IN_TEXT):
+        size = min(limit - start, _ROWS_IN_TEXT)
+        rows = page_query(condition, order, size, offset + start, fields).subquery()
+        text, number = connection.execute(_text(rows, value, _BETWEEN)).one()
+        if number:
+            texts.append(_OPENING + text + _CLOSING)
+        if number < size:
+            break
+    return msgspec.Raw(b"[%b]" % b",".join(texts))
+
+
+def ids_query(condition: ColumnElement[bool]) -> Select[Any]:
+    """The next `IDS_IN_TEXT` ids above the parameter ``after``, as a query."""
+    above = and_(condition, images.c.id > bindparam("after"))
+    return select(images.c.id).where(above).order_by(images.c.id).limit(IDS_IN_TEXT)
+
+
+def ids(
+    connection: Connection, condition: ColumnElement[bool], after: int
+) -> Iterator[tuple[bytes, int]]:
+    """The ids above ``after``, ascending, as texts with commas, and how many each holds.
+
+    A lower bound of ids belongs into ``after``: SQLite enters an index by one of two bounds, and
+    by the fixed one it would read again what the texts before have given.
+    """
+    rows = ids_query(condition).subquery()
+    query = _text(rows, "id", "','").add_columns(func.max(rows.c.id))
+    number = IDS_IN_TEXT
+    while number == IDS_IN_TEXT:
+        text, number, after = connection.execute(query, {"after": after}).one()
+        if number:
+            yield text, number
+
+
+def _text(rows: Subquery, value: str, separator: str) -> Select[bytes, int]:
+    """The values of the rows as one text in UTF-8, and the number of rows."""
+    joined = func.group_concat(literal_column(value), literal_column(separator))
+    # As a blob it needs no decoding, only to be encoded again.
+    return select(cast(joined, LargeBinary), func.count()).select_from(rows)

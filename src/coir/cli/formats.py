@@ -1,0 +1,180 @@
+"""The formats in which ids and images are written, each streamed batch by batch."""
+
+from __future__ import annotations
+
+import csv
+import io
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, BinaryIO, ClassVar
+
+import msgspec
+
+from coir.errors import CoirError
+from coir.model import Image
+
+__all__ = ["FORMATS", "Format"]
+
+Column = tuple[str, str]  # a name and an Arrow type
+IDS: tuple[Column, ...] = (("id", "int64"),)
+IMAGES: tuple[Column, ...] = (
+    ("id", "int64"),
+    ("file_name", "string"),
+    ("annotated", "bool"),
+    ("annotating", "list<string>"),
+    ("num_annotations", "int64"),
+)
+
+
+class Format(ABC):
+    """One way to write rows: ids as integers, or images; ``columns`` says which."""
+
+    columns: tuple[Column, ...]
+
+    def __init__(self, file: BinaryIO, columns: tuple[Column, ...]) -> None:
+        self.file = file
+        self.columns = columns
+
+    def begin(self) -> None:  # noqa: B027 - most formats have nothing to write there
+        """Write what stands before the first row."""
+
+    @abstractmethod
+    def write(self, rows: Sequence[Any]) -> None:
+        """Write some rows."""
+
+    def end(self) -> None:  # noqa: B027 - most formats have nothing to write there
+        """Write what stands after the last row."""
+
+    def cells(self, row: Any) -> list[Any]:
+        """Give the values of a row in the order of the columns."""
+        return [row] if isinstance(row, int) else [getattr(row, name) for name, _ in self.columns]
+
+
+class Lines(Format):
+    """One row a line: the id, and for images a tab and the file name."""
+
+    def write(self, rows: Sequence[Any]) -> None:
+        """Write some rows."""
+        if rows and isinstance(rows[0], Image):
+            text = "".join(f"{row.id}\t{_one_line(row.file_name)}\n" for row in rows)
+        else:
+            text = "".join(f"{row}\n" for row in rows)
+        self.file.write(text.encode("utf-8", "surrogateescape"))
+
+
+class Json(Format):
+    """One JSON array."""
+
+    separator = b"["
+
+    def write(self, rows: Sequence[Any]) -> None:
+        """Write some rows."""
+        if rows:
+            self.file.write(self.separator + msgspec.json.encode(rows)[1:-1])
+            self.separator = b","
+
+    def end(self) -> None:
+        """Close the array."""
+        self.file.write(b"[]\n" if self.separator == b"[" else b"]\n")
+
+
+class NdJson(Format):
+    """One JSON object a line."""
+
+    encoder: ClassVar[msgspec.json.Encoder] = msgspec.json.Encoder()
+
+    def write(self, rows: Sequence[Any]) -> None:
+        """Write some rows."""
+        if rows and isinstance(rows[0], int):
+            rows = [{"id": row} for row in rows]
+        self.file.write(self.encoder.encode_lines(rows))
+
+
+class Csv(Format):
+    """Comma-separated values with a head; several names in a cell are joined by spaces."""
+
+    def begin(self) -> None:
+        """Write the names of the columns."""
+        self._rows([[name for name, _ in self.columns]])
+
+    def write(self, rows: Sequence[Any]) -> None:
+        """Write some rows."""
+        self._rows([[_flat(cell) for cell in self.cells(row)] for row in rows])
+
+    def _rows(self, rows: list[list[Any]]) -> None:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(rows)
+        self.file.write(text.getvalue().encode("utf-8", "surrogateescape"))
+
+
+class Arrow(Format):
+    """An Arrow IPC stream; needs the extra 'arrow'."""
+
+    def begin(self) -> None:
+        """Open the writer."""
+        self.arrow = _pyarrow()
+        types = {
+            "int64": self.arrow.int64(),
+            "string": self.arrow.string(),
+            "bool": self.arrow.bool_(),
+            "list<string>": self.arrow.list_(self.arrow.string()),
+        }
+        self.schema = self.arrow.schema([(name, types[kind]) for name, kind in self.columns])
+        self.writer = self.open()
+
+    def open(self) -> Any:
+        """Give the writer of record batches."""
+        return self.arrow.ipc.new_stream(self.file, self.schema)
+
+    def write(self, rows: Sequence[Any]) -> None:
+        """Write some rows as a record batch."""
+        table = zip(*map(self.cells, rows), strict=True) if rows else []
+        columns = [self.arrow.array(list(cells), kind) for cells, kind in
+                   zip(table, self.schema.types, strict=bool(rows))]  # fmt: skip
+        if columns:
+            self.writer.write_batch(self.arrow.record_batch(columns, schema=self.schema))
+
+    def end(self) -> None:
+        """Close the writer."""
+        self.writer.close()
+
+
+class Parquet(Arrow):
+    """A Parquet file; needs the extra 'arrow'."""
+
+    def open(self) -> Any:
+        """Give the writer of record batches."""
+        from pyarrow import parquet
+
+        return parquet.ParquetWriter(self.file, self.schema)
+
+
+FORMATS: dict[str, type[Format]] = {
+    "lines": Lines,
+    "json": Json,
+    "ndjson": NdJson,
+    "csv": Csv,
+    "parquet": Parquet,
+    "arrow": Arrow,
+}
+
+
+def _pyarrow() -> Any:
+    try:
+        import pyarrow as arrow
+        import pyarrow.ipc
+    except ModuleNotFoundError as missing:
+        raise CoirError(
+            "This format needs a package that is not installed: pyarrow.",
+            hint="Run: pip install 'coir[arrow]'",
+        ) from missing
+    return arrow
+
+
+def _flat(cell: Any) -> Any:
+    return " ".join(cell) if isinstance(cell, tuple) else cell
+
+
+def _one_line(name: str) -> str:
+    """Keep a name on its line: a tab or line break in it is written as an escape."""
+    return name.translate({9: "\\t", 10: "\\n", 13: "\\r"})

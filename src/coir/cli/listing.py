@@ -1,0 +1,171 @@
+"""`coir ids` and `coir images`: everything that a dataset holds, proven to be all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from coir.cli import options
+from coir.cli.access import Access, open_server
+from coir.cli.formats import FORMATS, IDS, IMAGES, Format
+from coir.cli.output import destination, writable
+from coir.cli.talk import voice
+from coir.errors import CoirError, IncompleteScan, InvalidRequest
+from coir.files import write_whole
+from coir.scan import Certificate, Filter, Scan
+from coir.scan.order import CONCURRENCY
+
+__all__ = ["listing"]
+
+BATCH = 10_000
+
+IDS_HELP = """Print the id of every image of a dataset, ascending.
+
+    Nothing is printed until the list is known to be whole; the certificate that says so is
+    told on stderr.
+    """
+IMAGES_HELP = """Print every image of a dataset, ascending by id: file name, annotations.
+
+    Nothing is printed until the list is known to be whole; the certificate that says so is
+    told on stderr.
+    """
+
+
+def listing(*, rows: bool) -> Callable[..., None]:
+    """Give the command that lists images, or only their ids."""
+
+    def command(
+        dataset: options.DatasetName,
+        server: options.ServerUrl = None,
+        username: options.Username = None,
+        password: options.Password = None,
+        cookie: options.Cookie = None,
+        basic: options.Basic = False,
+        annotated: options.Annotated_ = None,
+        category: options.Categories = None,
+        folder: options.Folder = None,
+        name_contains: options.NameContains = None,
+        name_startswith: options.NameStartswith = None,
+        after_id: options.AfterId = 0,
+        where: options.Where = None,
+        concurrency: options.Concurrency = CONCURRENCY,
+        max_rps: options.MaxRps = None,
+        resume: options.Resume = None,
+        since: options.Since = None,
+        format: options.FormatName = "ndjson" if rows else "lines",  # noqa: A002 - the option
+        output: options.Output = None,
+        at_once: options.AtOnce = False,
+        certificate: options.CertificateFile = None,
+        quiet: options.Quiet = False,
+        json_log: options.JsonLog = False,
+    ) -> None:
+        voice.configure(json=json_log, quiet=quiet)
+        for path, option in ((output, "-o"), (certificate, "--certificate"), (resume, "--resume")):
+            writable(path, option)
+        wanted = Filter(
+            annotated=annotated,
+            categories=tuple(category or ()),
+            folder=folder,
+            name_contains=name_contains,
+            name_startswith=name_startswith,
+            after_id=after_id,
+            conditions=tuple(map(condition, where or ())),
+        )
+        earlier = earlier_certificate(since) if since else None
+        access = Access(server, username, password, cookie, basic)
+        try:
+            with open_server(access) as connection, voice.progress(f"Reading {dataset}") as watch:
+                scan = Scan(
+                    connection.dataset(dataset),
+                    wanted,
+                    concurrency=concurrency,
+                    max_rps=max_rps,
+                    since=earlier,
+                    resume=resume,
+                    watch=watch,
+                )
+                with destination(output, at_once=at_once) as file:
+                    _write(scan, FORMATS[format](file, IMAGES if rows else IDS), rows=rows)
+                    _keep(certificate, scan.certificate)
+        except IncompleteScan as incomplete:
+            _keep(certificate, incomplete.certificate)
+            if resume:
+                incomplete.hint += " Run the same command again to go on from there."
+            raise
+        except KeyboardInterrupt:
+            voice.say(_interrupted(resume, at_once=at_once))
+            raise
+        voice.done(scan.certificate)
+
+    command.__doc__ = IMAGES_HELP if rows else IDS_HELP
+    return command
+
+
+def condition(text: str) -> tuple[str, str]:
+    """Take ``FIELD__OP=VALUE`` apart.
+
+    Raises:
+        InvalidRequest: there is no ``=``.
+
+    """
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise InvalidRequest(
+            f"'{text}' is not a condition.", hint="Write it like --where width__gte=800"
+        )
+    return name.strip(), value
+
+
+def earlier_certificate(path: Path) -> Certificate:
+    """Read a certificate that an earlier command wrote.
+
+    Raises:
+        InvalidRequest: the file is not there, or something else.
+
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Certificate)
+    except OSError as error:
+        raise InvalidRequest(
+            f"{path} cannot be read: {error.strerror}.",
+            hint="Write one first: coir ids DATASET --certificate FILE",
+        ) from error
+    except msgspec.DecodeError as error:
+        raise InvalidRequest(f"{path} is not a certificate: {error}.") from error
+
+
+def _write(scan: Scan, writer: Format, *, rows: bool) -> None:
+    writer.begin()
+    batches: Iterable[Sequence[Any]] = scan.batches(BATCH) if rows else _slices(scan.ids())
+    for batch in batches:
+        writer.write(batch)
+    writer.end()
+
+
+def _slices(ids: Sequence[int]) -> Iterable[Sequence[int]]:
+    rest = iter(ids)
+    while batch := list(islice(rest, BATCH)):
+        yield batch
+
+
+def _keep(path: Path | None, certificate: Certificate) -> None:
+    if path is None:
+        return
+    try:
+        write_whole(path, certificate.json() + b"\n")
+    except OSError as error:
+        raise CoirError(
+            f"The certificate could not be written to {path}: {error.strerror}."
+        ) from error
+
+
+def _interrupted(resume: Path | None, *, at_once: bool) -> str:
+    if resume:
+        return f"Interrupted: run the same command again to go on; the progress is in {resume}."
+    if at_once:
+        return "Interrupted: what was printed is not the whole list."
+    return "Interrupted: the list was not whole, so nothing was printed."

@@ -1,0 +1,170 @@
+"""The options that commands share: which server, which images, how to read, what to write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+__all__: list[str] = []
+
+SERVER, IMAGES, READING, OUTPUT = "The server", "Which images", "How to read", "What to write"
+
+
+def _option(panel: str, *names: str, help: str, **more: Any) -> Any:  # noqa: A002 - typer's word
+    return typer.Option(*names, help=help, rich_help_panel=panel, **{"show_default": False, **more})
+
+
+ServerUrl = Annotated[
+    str | None,
+    _option(
+        SERVER,
+        "--server",
+        "-s",
+        envvar="COIR_SERVER",
+        metavar="URL",
+        help="The server's address, as the browser shows it.",
+    ),
+]
+Username = Annotated[
+    str | None,
+    _option(
+        SERVER,
+        "--username",
+        "-u",
+        envvar="COIR_USERNAME",
+        metavar="NAME",
+        help="Log in as this user; the password is COIR_PASSWORD, or what `coir login` kept, "
+        "or asked for.",
+    ),
+]
+Password = Annotated[str | None, typer.Option("--password", envvar="COIR_PASSWORD", hidden=True)]
+Cookie = Annotated[
+    str | None,
+    _option(
+        SERVER,
+        "--cookie",
+        envvar="COIR_COOKIE",
+        metavar="VALUE",
+        help="Instead of logging in, use the session cookie of a browser.",
+    ),
+]
+Basic = Annotated[
+    bool,
+    _option(SERVER, "--basic", help="Send user name and password with each request instead of "
+            "logging in once; slower, for servers behind a gate that wants it."),
+]  # fmt: skip
+
+DatasetName = Annotated[
+    str, typer.Argument(metavar="DATASET", help="The dataset's name or id.", show_default=False)
+]
+Annotated_ = Annotated[
+    bool | None,
+    _option(IMAGES, "--annotated/--not-annotated", help="Only those marked as annotated, or not."),
+]
+Categories = Annotated[
+    list[str] | None,
+    _option(
+        IMAGES,
+        "--category",
+        "-c",
+        metavar="NAME",
+        help="Only those with an annotation of this category, by name or id; may be given "
+        "several times, and means any of them.",
+    ),
+]
+Folder = Annotated[
+    str | None,
+    _option(IMAGES, "--folder", metavar="PATH", help="Only those in this folder or below."),
+]
+NameContains = Annotated[
+    str | None,
+    _option(IMAGES, "--name-contains", metavar="TEXT", help="Only file names that contain this."),
+]
+NameStartswith = Annotated[
+    str | None,
+    _option(IMAGES, "--name-startswith", metavar="TEXT", help="Only file names that start so."),
+]
+AfterId = Annotated[
+    int, _option(IMAGES, "--after-id", metavar="ID", min=0, help="Only larger ids.")
+]
+Where = Annotated[
+    list[str] | None,
+    _option(
+        IMAGES,
+        "--where",
+        "-w",
+        metavar="FIELD__OP=VALUE",
+        help="Any further condition, such as width__gte=800 or path__contains=/left/; may be "
+        "given several times. See docs/filters.md.",
+    ),
+]
+
+Concurrency = Annotated[
+    int,
+    _option(
+        READING,
+        "--concurrency",
+        min=1,
+        max=64,
+        show_default=True,
+        help="Requests under way at the same time, at most.",
+    ),
+]
+MaxRps = Annotated[
+    float | None,
+    _option(READING, "--max-rps", metavar="N", help="Requests a second, at most."),
+]
+Resume = Annotated[
+    Path | None,
+    _option(
+        READING,
+        "--resume",
+        metavar="FILE",
+        help="Keep the progress there; run the same command again to go on after an interruption.",
+    ),
+]
+Since = Annotated[
+    Path | None,
+    _option(
+        READING,
+        "--since",
+        metavar="CERTIFICATE",
+        help="Only what is new since this certificate was written.",
+    ),
+]
+
+FormatName = Annotated[
+    Literal["lines", "json", "ndjson", "csv", "parquet", "arrow"],
+    _option(OUTPUT, "--format", "-f", show_default=True, help="How to write."),
+]
+Output = Annotated[
+    Path | None,
+    _option(
+        OUTPUT,
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Write there instead of stdout; the file appears when it is whole.",
+    ),
+]
+AtOnce = Annotated[
+    bool,
+    _option(
+        OUTPUT,
+        "--at-once",
+        help="Print rows as they come, before it is known that they are all: look at the exit "
+        "code.",
+    ),
+]
+CertificateFile = Annotated[
+    Path | None,
+    _option(OUTPUT, "--certificate", metavar="FILE", help="Write the certificate there, as JSON."),
+]
+Quiet = Annotated[
+    bool, _option(OUTPUT, "--quiet", "-q", help="Say nothing unless something is wrong.")
+]
+JsonLog = Annotated[
+    bool, _option(OUTPUT, "--json-log", help="Talk on stderr in JSON, one object a line.")
+]
