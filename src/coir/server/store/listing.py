@@ -140,17 +140,20 @@ def ids(
     A lower bound of ids belongs into ``after``: SQLite enters an index by one of two bounds, and
     by the fixed one it would read again what the texts before have given.
     """
-    rows = ids_query(condition).subquery()
-    query = _text(rows, "id", "','").add_columns(func.max(rows.c.id))
+    query = _text(ids_query(condition).subquery(), "id")
     number = IDS_IN_TEXT
     while number == IDS_IN_TEXT:
-        text, number, after = connection.execute(query, {"after": after}).one()
+        text, number = connection.execute(query, {"after": after}).one()
         if number:
             yield text, number
+            after = int(text[text.rfind(b",") + 1 :])  # max(id) would cost a fifth more
 
 
-def _text(rows: Subquery, value: str, separator: str) -> Select[bytes, int]:
-    """The values of the rows as one text in UTF-8, and the number of rows."""
-    joined = func.group_concat(literal_column(value), literal_column(separator))
+def _text(rows: Subquery, *arguments: str) -> Select[bytes, int]:
+    """A value of the rows as one text in UTF-8, and the number of rows.
+
+    The arguments are the value and, where it is no comma, what stands between two.
+    """
+    joined = func.group_concat(*map(literal_column, arguments))
     # As a blob it needs no decoding, only to be encoded again.
     return select(cast(joined, LargeBinary), func.count()).select_from(rows)
