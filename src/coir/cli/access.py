@@ -1,15 +1,17 @@
-"""The options with which a command reaches a server, and the connection they make."""
+"""How a command reaches its server, from what the options, the environment and `login` say."""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from getpass import getpass
 
 from coir.client import Server, connect
+from coir.client.address import server_url
+from coir.client.keep import kept
 from coir.errors import AuthenticationFailed, InvalidRequest
 
-__all__ = ["Access", "open_server"]
+__all__ = ["Access", "asked", "open_server"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +20,8 @@ class Access:
 
     server: str | None
     username: str | None
-    password: str | None
-    cookie: str | None
+    password: str | None = field(repr=False)
+    cookie: str | None = field(repr=False)
     basic: bool = False
 
 
@@ -31,23 +33,34 @@ def open_server(access: Access) -> Server:
         AuthenticationFailed: a password is needed, and nobody is there to type it.
 
     """
+    access = asked(access)
+    assert access.server is not None  # noqa: S101 - for the type checker: it was asked for
+    return connect(
+        access.server,
+        username=access.username,
+        password=access.password if access.username else None,
+        token=access.cookie,
+        basic=access.basic,
+    )
+
+
+def asked(access: Access) -> Access:
+    """Fill in what is missing: from what `coir login` kept, or from the person."""
     if not access.server:
         raise InvalidRequest(
             "No server is named.",
             hint="Add --server http://localhost:5000, or set COIR_SERVER.",
         )
-    password = access.password
-    if access.username and password is None:
-        if not sys.stdin.isatty():
-            raise AuthenticationFailed(
-                f"The password of user '{access.username}' is missing.",
-                hint="Set COIR_PASSWORD.",
-            )
-        password = getpass(f"Password of {access.username} at {access.server}: ")
-    return connect(
-        access.server,
-        username=access.username,
-        password=password if access.username else None,
-        token=access.cookie,
-        basic=access.basic,
-    )
+    if access.cookie or (access.username and access.password is not None):
+        return access
+    before = kept(server_url(access.server))
+    if before is not None and access.username in {None, before.username}:
+        return replace(access, username=before.username, password=before.password)
+    if access.username is None:
+        return access
+    if not sys.stdin.isatty():
+        raise AuthenticationFailed(
+            f"The password of user '{access.username}' is missing.",
+            hint="Set COIR_PASSWORD, or run `coir login` once.",
+        )
+    return replace(access, password=getpass(f"Password of {access.username} at {access.server}: "))

@@ -5,33 +5,23 @@ from __future__ import annotations
 import csv
 import io
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO, ClassVar
 
 import msgspec
 
-from coir.errors import CoirError
 from coir.model import Image
+from coir.scan.arrays import arrow_schema, record_batch
 
 __all__ = ["FORMATS", "Format"]
-
-Column = tuple[str, str]  # a name and an Arrow type
-IDS: tuple[Column, ...] = (("id", "int64"),)
-IMAGES: tuple[Column, ...] = (
-    ("id", "int64"),
-    ("file_name", "string"),
-    ("annotated", "bool"),
-    ("annotating", "list<string>"),
-    ("num_annotations", "int64"),
-)
 
 
 class Format(ABC):
     """One way to write rows: ids as integers, or images; ``columns`` says which."""
 
-    columns: tuple[Column, ...]
+    columns: Mapping[str, str]
 
-    def __init__(self, file: BinaryIO, columns: tuple[Column, ...]) -> None:
+    def __init__(self, file: BinaryIO, columns: Mapping[str, str]) -> None:
         self.file = file
         self.columns = columns
 
@@ -47,7 +37,7 @@ class Format(ABC):
 
     def cells(self, row: Any) -> list[Any]:
         """Give the values of a row in the order of the columns."""
-        return [row] if isinstance(row, int) else [getattr(row, name) for name, _ in self.columns]
+        return [row] if isinstance(row, int) else [getattr(row, name) for name in self.columns]
 
 
 class Lines(Format):
@@ -95,7 +85,7 @@ class Csv(Format):
 
     def begin(self) -> None:
         """Write the names of the columns."""
-        self._rows([[name for name, _ in self.columns]])
+        self._rows([list(self.columns)])
 
     def write(self, rows: Sequence[Any]) -> None:
         """Write some rows."""
@@ -112,27 +102,18 @@ class Arrow(Format):
 
     def begin(self) -> None:
         """Open the writer."""
-        self.arrow = _pyarrow()
-        types = {
-            "int64": self.arrow.int64(),
-            "string": self.arrow.string(),
-            "bool": self.arrow.bool_(),
-            "list<string>": self.arrow.list_(self.arrow.string()),
-        }
-        self.schema = self.arrow.schema([(name, types[kind]) for name, kind in self.columns])
+        self.schema = arrow_schema(self.columns)
         self.writer = self.open()
 
     def open(self) -> Any:
         """Give the writer of record batches."""
-        return self.arrow.ipc.new_stream(self.file, self.schema)
+        from pyarrow import ipc
+
+        return ipc.new_stream(self.file, self.schema)
 
     def write(self, rows: Sequence[Any]) -> None:
         """Write some rows as a record batch."""
-        table = zip(*map(self.cells, rows), strict=True) if rows else []
-        columns = [self.arrow.array(list(cells), kind) for cells, kind in
-                   zip(table, self.schema.types, strict=bool(rows))]  # fmt: skip
-        if columns:
-            self.writer.write_batch(self.arrow.record_batch(columns, schema=self.schema))
+        self.writer.write_batch(record_batch(self.schema, rows))
 
     def end(self) -> None:
         """Close the writer."""
@@ -157,18 +138,6 @@ FORMATS: dict[str, type[Format]] = {
     "parquet": Parquet,
     "arrow": Arrow,
 }
-
-
-def _pyarrow() -> Any:
-    try:
-        import pyarrow as arrow
-        import pyarrow.ipc
-    except ModuleNotFoundError as missing:
-        raise CoirError(
-            "This format needs a package that is not installed: pyarrow.",
-            hint="Run: pip install 'coir[arrow]'",
-        ) from missing
-    return arrow
 
 
 def _flat(cell: Any) -> Any:

@@ -11,12 +11,13 @@ import msgspec
 
 from coir.cli import options
 from coir.cli.access import Access, open_server
-from coir.cli.formats import FORMATS, IDS, IMAGES, Format
+from coir.cli.formats import FORMATS, Format
 from coir.cli.output import destination, writable
 from coir.cli.talk import voice
 from coir.errors import CoirError, IncompleteScan, InvalidRequest
 from coir.files import write_whole
 from coir.scan import Certificate, Filter, Scan
+from coir.scan.arrays import IDS, IMAGES
 from coir.scan.order import CONCURRENCY
 
 __all__ = ["listing"]

@@ -29,6 +29,10 @@ class Credentials:
     basic: bool = False
 
     def __post_init__(self) -> None:
+        if self.username is not None and self.cookies:
+            raise InvalidRequest(
+                "Both a user name and a session cookie are given.", hint="Use one of them."
+            )
         if (self.username is None) != (self.password is None):
             missing = "password" if self.password is None else "user name"
             raise InvalidRequest(

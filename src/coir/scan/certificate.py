@@ -112,11 +112,12 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
 
     def words(self) -> str:
         """Give the certificate in words, for a person."""
+        again = f" ({self.windows_reread:,} read again)" if self.windows_reread else ""
         lines = [
             f"{self.verdict.value}: {self.reason}",
-            f"{self.count:,} ids up to {self.high_water_mark}, sha256 {self.ids_sha256[:16]}…",
-            f"{self.requests} requests, {self.windows} windows"
-            f"{f' ({self.windows_reread} read again)' if self.windows_reread else ''}, "
+            f"{_counted(self.count, 'id')} up to {self.high_water_mark}, "
+            f"sha256 {self.ids_sha256[:16]}…",
+            f"{_counted(self.requests, 'request')}, {_counted(self.windows, 'window')}{again}, "
             f"{self.seconds:.1f} s",
         ]
         lines += [
@@ -202,3 +203,7 @@ def _judge(plan: Plan, context: Context) -> tuple[Verdict, tuple[str, ...], str]
 
 def _time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

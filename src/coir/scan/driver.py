@@ -9,12 +9,14 @@ from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from contextlib import aclosing, closing
 from itertools import islice
 from queue import SimpleQueue
+from typing import Any
 
 import anyio
 
 from coir.client.connection import AsyncDataset, Dataset
 from coir.errors import CoirError
 from coir.model import Image
+from coir.scan.arrays import TABLE_BATCH, as_array, as_table
 from coir.scan.ask import Ask
 from coir.scan.ledger import Reading
 from coir.scan.order import Order
@@ -69,6 +71,29 @@ class Scan(Order[Dataset]):
         """
         run = self._run(rows=False)
         return self.dataset.server.transport.run(run.count())
+
+    def newest(self) -> int:
+        """Ask for the largest id: one request; 0 when the dataset has no image."""
+        run = self._run(rows=False)
+        return self.dataset.server.transport.run(run.newest())
+
+    def array(self) -> Any:
+        """Give every image id as a NumPy array of int64; needs the extra 'numpy'.
+
+        Raises:
+            CoirError: NumPy is not installed; and what `ids` raises.
+
+        """
+        return as_array(self.ids())
+
+    def table(self) -> Any:
+        """Give every image as an Arrow table; needs the extra 'arrow'.
+
+        Raises:
+            CoirError: pyarrow is not installed; and what iterating raises.
+
+        """
+        return as_table(self.batches(TABLE_BATCH))
 
     def _run(self, *, rows: bool) -> Run:
         server = self.dataset.server
@@ -156,6 +181,10 @@ class AsyncScan(Order[AsyncDataset]):
         """Ask the server how many images match, as `Scan.count` does."""
         run = await self._run(rows=False)
         return await self.dataset.server.transport.run(run.count())
+
+    async def array(self) -> Any:
+        """Give every image id as a NumPy array of int64, as `Scan.array` does."""
+        return as_array(await self.ids())
 
     async def _run(self, *, rows: bool) -> Run:
         server = self.dataset.server

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
+
+from msgspec import to_builtins
 
 from coir.client import routes
 from coir.client.exchange import Operation
@@ -123,15 +125,14 @@ class Order(Generic[Place]):
             in_flight=self.concurrency,
             snapshot=not rows and not journal and SNAPSHOT in server.features,
             journal=journal,
-            newest=self.since.newest_ids if self.since else (),
+            follows=self.since.newest_ids if self.since else (),
             watch=self.watch,
         )
 
 
 def _same_question(since: Certificate, context: Context) -> None:
-    asked: list[Any] = [since.server_url, since.dataset_id, dict(since.filters)]
-    asks = [context.server_url, context.dataset_id, dict(context.filters)]
-    if asked != asks:
+    asked = since.server_url, since.dataset_id, to_builtins(since.filters)
+    if asked != (context.server_url, context.dataset_id, to_builtins(context.filters)):
         raise InvalidRequest(
             f"The certificate is about dataset {since.dataset_id} at {since.server_url} "
             f"with filters {dict(since.filters)}.",

@@ -58,7 +58,7 @@ class Run:
         in_flight: how many requests may be under way at the same time.
         snapshot: whether the server offers the ids of one instant.
         journal: where progress is kept, and perhaps taken up.
-        newest: the newest ids of an earlier scan that this one follows.
+        follows: the newest ids of an earlier scan that this one follows.
         watch: is called after each answer.
 
     """
@@ -72,7 +72,7 @@ class Run:
         in_flight: int,
         snapshot: bool = False,
         journal: Journal | None = None,
-        newest: Sequence[int] = (),
+        follows: Sequence[int] = (),
         watch: Watcher | None = None,
     ) -> None:
         self.context = context
@@ -81,7 +81,7 @@ class Run:
         self.row: type = Image if compiled.checks else row
         self.in_flight = in_flight
         self.journal = journal
-        self.newest = newest
+        self.follows = follows
         self.totals = Totals()
         self.watch = watch
         self.started = time.time()
@@ -125,6 +125,11 @@ class Run:
         window = Window(first + 1, WIDEST) if first else None
         result = yield from self.operation(Ask(Purpose.CLOSE, window))
         return result.total
+
+    def newest(self) -> Operation[int]:
+        """Ask for the largest id of the dataset; 0 when it has none."""
+        result = yield from self.operation(Ask(Purpose.HIGHEST))
+        return result.ids[0] if result.ids else 0
 
     def asks(self) -> list[Ask]:
         """Give the requests to send now.
@@ -262,7 +267,7 @@ class Run:
         # Whoever wants rows gets them one window after the other: keeping every id as well
         # would make the memory grow with the dataset.
         ledger = Ledger(keep_ids=not self.with_rows, passes=passes)
-        ledger.newest.extend(self.newest)
+        ledger.newest.extend(self.follows)
         return ledger
 
     def _head(self) -> Head:
