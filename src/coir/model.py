@@ -12,8 +12,11 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 __all__ = [
+    "Annotating",
     "CategoryInfo",
     "DatasetInfo",
+    "Details",
+    "DetailsPage",
     "IdList",
     "Image",
     "ImageId",
@@ -32,13 +35,22 @@ class ImageId(msgspec.Struct, frozen=True, gc=False):
 
 
 class Image(msgspec.Struct, frozen=True, gc=False):
-    """A row of ``GET /api/dataset/{id}/data``: all that this listing tells of an image."""
+    """An image of a dataset.
+
+    The first five fields are all that ``GET /api/dataset/{id}/data`` tells of it; the
+    others are set when they were asked for, and were to be had. Width and height are in
+    pixels, ``path`` is the server's.
+    """
 
     id: int
     file_name: str
     annotated: bool = False
     annotating: tuple[str, ...] = ()
     num_annotations: int = 0
+    path: str | msgspec.UnsetType = msgspec.UNSET
+    width: int | msgspec.UnsetType | None = msgspec.UNSET
+    height: int | msgspec.UnsetType | None = msgspec.UNSET
+    category_ids: tuple[int, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 Row = TypeVar("Row", Image, ImageId)
@@ -133,3 +145,27 @@ class IdList(msgspec.Struct):
 
     total: int
     ids: list[int]
+
+
+class Details(msgspec.Struct, frozen=True, gc=False):
+    """What ``GET /api/image/`` tells of an image beside the listing; shapes as in `Image`."""
+
+    id: int
+    dataset_id: int = 0
+    path: str | msgspec.UnsetType = msgspec.UNSET
+    width: int | msgspec.UnsetType | None = msgspec.UNSET
+    height: int | msgspec.UnsetType | None = msgspec.UNSET
+    category_ids: tuple[int, ...] | msgspec.UnsetType = msgspec.UNSET
+
+
+class DetailsPage(msgspec.Struct):
+    """An answer of ``GET /api/image/``; ``total`` counts the images of all datasets."""
+
+    total: int
+    images: list[Details]
+
+
+class Annotating(msgspec.Struct):
+    """An answer of ``GET /api/annotator/data/{id}``, as far as it is about the image."""
+
+    image: Details

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, ClassVar
 import msgspec
 
 from coir.model import Image
-from coir.scan.arrays import arrow_schema, record_batch
+from coir.scan.arrays import arrow_schema, cells, record_batch
 
 __all__ = ["FORMATS", "Format"]
 
@@ -34,10 +34,6 @@ class Format(ABC):
 
     def end(self) -> None:  # noqa: B027 - most formats have nothing to write there
         """Write what stands after the last row."""
-
-    def cells(self, row: Any) -> list[Any]:
-        """Give the values of a row in the order of the columns."""
-        return [row] if isinstance(row, int) else [getattr(row, name) for name in self.columns]
 
 
 class Lines(Format):
@@ -89,7 +85,7 @@ class Csv(Format):
 
     def write(self, rows: Sequence[Any]) -> None:
         """Write some rows."""
-        self._rows([[_flat(cell) for cell in self.cells(row)] for row in rows])
+        self._rows([[_flat(cell) for cell in cells(row, self.columns)] for row in rows])
 
     def _rows(self, rows: list[list[Any]]) -> None:
         text = io.StringIO()
@@ -141,7 +137,7 @@ FORMATS: dict[str, type[Format]] = {
 
 
 def _flat(cell: Any) -> Any:
-    return " ".join(cell) if isinstance(cell, tuple) else cell
+    return " ".join(map(str, cell)) if isinstance(cell, tuple) else cell
 
 
 def _one_line(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -12,17 +13,19 @@ import msgspec
 from coir.cli import options
 from coir.cli.access import Access, open_server
 from coir.cli.formats import FORMATS, Format
-from coir.cli.output import destination, writable
+from coir.cli.output import destination, ending_in_order, writable
 from coir.cli.talk import voice
 from coir.errors import CoirError, IncompleteScan, InvalidRequest
 from coir.files import write_whole
 from coir.scan import Certificate, Filter, Scan
-from coir.scan.arrays import IDS, IMAGES
+from coir.scan.arrays import IDS, image_columns
 from coir.scan.order import CONCURRENCY
 
 __all__ = ["listing"]
 
 BATCH = 10_000
+# Of rows that somebody waits for: fewer than the first answer holds.
+BATCH_AT_ONCE = 500
 
 IDS_HELP = """Print the id of every image of a dataset, ascending.
 
@@ -58,6 +61,7 @@ def listing(*, rows: bool) -> Callable[..., None]:
         resume: options.Resume = None,
         since: options.Since = None,
         format: options.FormatName = "ndjson" if rows else "lines",  # noqa: A002 - the option
+        fields: options.Fields = None,
         output: options.Output = None,
         at_once: options.AtOnce = False,
         certificate: options.CertificateFile = None,
@@ -65,6 +69,7 @@ def listing(*, rows: bool) -> Callable[..., None]:
         json_log: options.JsonLog = False,
     ) -> None:
         voice.configure(json=json_log, quiet=quiet)
+        ending_in_order()
         for path, option in ((output, "-o"), (certificate, "--certificate"), (resume, "--resume")):
             writable(path, option)
         wanted = Filter(
@@ -76,6 +81,7 @@ def listing(*, rows: bool) -> Callable[..., None]:
             after_id=after_id,
             conditions=tuple(map(condition, where or ())),
         )
+        further = [name.strip() for name in fields.split(",")] if fields else ()
         earlier = earlier_certificate(since) if since else None
         access = Access(server, username, password, cookie, basic)
         try:
@@ -83,6 +89,7 @@ def listing(*, rows: bool) -> Callable[..., None]:
                 scan = Scan(
                     connection.dataset(dataset),
                     wanted,
+                    fields=further,
                     concurrency=concurrency,
                     max_rps=max_rps,
                     since=earlier,
@@ -90,7 +97,11 @@ def listing(*, rows: bool) -> Callable[..., None]:
                     watch=watch,
                 )
                 with destination(output, at_once=at_once) as file:
-                    _write(scan, FORMATS[format](file, IMAGES if rows else IDS), rows=rows)
+                    _write(
+                        scan,
+                        FORMATS[format](file, image_columns(scan.fields) if rows else IDS),
+                        rows=rows,
+                    )
                     _keep(certificate, scan.certificate)
         except IncompleteScan as incomplete:
             _keep(certificate, incomplete.certificate)
@@ -102,6 +113,10 @@ def listing(*, rows: bool) -> Callable[..., None]:
             raise
         voice.done(scan.certificate)
 
+    if not rows:  # an id has no fields to tell
+        signature = inspect.signature(command)
+        kept = [one for name, one in signature.parameters.items() if name != "fields"]
+        command.__signature__ = signature.replace(parameters=kept)  # type: ignore[attr-defined]
     command.__doc__ = IMAGES_HELP if rows else IDS_HELP
     return command
 
@@ -139,12 +154,21 @@ def earlier_certificate(path: Path) -> Certificate:
         raise InvalidRequest(f"{path} is not a certificate: {error}.") from error
 
 
-def _write(scan: Scan, writer: Format, *, rows: bool) -> None:
+def _write(writer: Format, batches: Iterable[Sequence[Any]], *, at_once: bool) -> None:
     writer.begin()
-    batches: Iterable[Sequence[Any]] = scan.batches(BATCH) if rows else _slices(scan.ids())
     for batch in batches:
         writer.write(batch)
+        if at_once:
+            writer.file.flush()
     writer.end()
+
+
+def _batches(scan: Scan, *, rows: bool, at_once: bool) -> Iterable[Sequence[Any]]:
+    images = scan.batches(BATCH_AT_ONCE if at_once else BATCH)
+    if rows:
+        return images
+    # Ids alone are cheaper, but they come when all are there.
+    return ([row.id for row in batch] for batch in images) if at_once else _slices(scan.ids())
 
 
 def _slices(ids: Sequence[int]) -> Iterable[Sequence[int]]:

@@ -139,6 +139,16 @@ FormatName = Annotated[
     Literal["lines", "json", "ndjson", "csv", "parquet", "arrow"],
     _option(OUTPUT, "--format", "-f", show_default=True, help="How to write."),
 ]
+Fields = Annotated[
+    str | None,
+    _option(
+        OUTPUT,
+        "--fields",
+        metavar="NAMES",
+        help="Tell more of each image: any of path, width, height, category_ids, separated by "
+        "commas.",
+    ),
+]
 Output = Annotated[
     Path | None,
     _option(

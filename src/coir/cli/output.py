@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -14,10 +15,21 @@ from typing import BinaryIO, cast
 from coir.errors import CoirError, InvalidRequest
 from coir.files import opened_whole
 
-__all__ = ["destination", "put", "writable"]
+__all__ = ["destination", "ending_in_order", "put", "writable"]
 
 # Rows wait in memory up to this size, and beyond it on disk, until they are proven whole.
 IN_MEMORY = 64 * 2**20
+
+
+def ending_in_order() -> None:
+    """Let a signal that ends the process be an exit, so that no temporary file stays behind.
+
+    A signal that is ignored, as under ``nohup``, goes on being ignored.
+    """
+    for name in ("SIGTERM", "SIGHUP"):  # the second is not on Windows
+        number = getattr(signal, name, None)
+        if number and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
 
 
 def writable(path: Path | None, option: str) -> None:

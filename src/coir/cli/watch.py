@@ -12,7 +12,7 @@ from coir.cli.access import Access, open_server
 from coir.cli.formats import FORMATS
 from coir.cli.output import destination
 from coir.cli.talk import voice
-from coir.errors import ConnectionFailed, ServerFailed
+from coir.errors import ConnectionFailed, IncompleteScan, ServerFailed
 from coir.model import Image
 from coir.scan import Certificate, Filter
 from coir.scan.arrays import IMAGES
@@ -60,9 +60,11 @@ def watch(
         while True:
             try:
                 for new, certificate in watch_dataset(place, wanted, every=every, since=since):
-                    since, wait = certificate, every
+                    # What it begins with is no look, and says nothing of the server.
+                    wait = wait if certificate is since else every
+                    since = certificate
                     _print(new, format)
-            except (ConnectionFailed, ServerFailed) as error:
+            except (ConnectionFailed, ServerFailed, IncompleteScan) as error:
                 wait = min(wait * 2, LONGEST_WAIT)
                 voice.say(f"{error.message} Looking again in {wait:.0f} s.")
                 time.sleep(wait)

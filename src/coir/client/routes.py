@@ -12,8 +12,11 @@ from coir.client.exchange import Operation, Request
 from coir.client.reply import checked, decoded
 from coir.errors import AuthenticationFailed, DatasetNotFound, InvalidRequest
 from coir.model import (
+    Annotating,
     CategoryInfo,
     DatasetInfo,
+    Details,
+    DetailsPage,
     IdList,
     Image,
     ImageId,
@@ -26,12 +29,14 @@ from coir.model import (
 )
 
 __all__ = [
+    "all_details",
     "annotate",
     "categories",
     "create_dataset",
     "dataset",
     "datasets",
     "delete_image",
+    "details",
     "image_ids",
     "images",
     "info",
@@ -143,6 +148,23 @@ def categories() -> Operation[list[CategoryInfo]]:
     """List the categories that the user may see: ``GET /api/category/``."""
     request = Request("GET", "/api/category/")
     return decoded(request, (yield request), list[CategoryInfo])
+
+
+def all_details(fields: Sequence[str], page: int, per_page: int) -> Operation[DetailsPage]:
+    """Read fields of the images of all datasets, in no order: ``GET /api/image/``."""
+    wanted = ",".join(("id", "dataset_id", *fields))
+    params = {"fields": wanted, "page": str(page), "per_page": str(per_page)}
+    request = Request("GET", "/api/image/", params)
+    return decoded(request, (yield request), DetailsPage)
+
+
+def details(image_id: int) -> Operation[Details | None]:
+    """Read all fields of one image: ``GET /api/annotator/data/{id}``; None when it is gone."""
+    request = Request("GET", f"/api/annotator/data/{image_id}")
+    answer = yield request
+    if answer.status in {400, 404}:
+        return None
+    return decoded(request, answer, Annotating).image
 
 
 def register(credentials: Credentials) -> Operation[None]:

@@ -6,10 +6,21 @@ from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from msgspec import UNSET
+
 from coir.errors import CoirError
 from coir.model import Image
 
-__all__ = ["IDS", "IMAGES", "TABLE_BATCH", "arrow_schema", "as_array", "as_table", "record_batch"]
+__all__ = [
+    "IDS",
+    "TABLE_BATCH",
+    "arrow_schema",
+    "as_array",
+    "as_table",
+    "cells",
+    "image_columns",
+    "record_batch",
+]
 
 # Columns by name, with their Arrow types in Arrow's own words.
 IDS: Mapping[str, str] = {"id": "int64"}
@@ -19,6 +30,13 @@ IMAGES: Mapping[str, str] = {
     "annotated": "bool",
     "annotating": "list<string>",
     "num_annotations": "int64",
+}
+# What may be asked for beyond the listing.
+FURTHER: Mapping[str, str] = {
+    "path": "string",
+    "width": "int64",
+    "height": "int64",
+    "category_ids": "list<int64>",
 }
 TABLE_BATCH = 50_000
 
@@ -37,16 +55,28 @@ def as_array(ids: array[int]) -> Any:
     return numpy.frombuffer(ids, dtype=numpy.int64)
 
 
-def as_table(batches: Iterable[list[Image]]) -> Any:
+def as_table(batches: Iterable[list[Image]], fields: Sequence[str] = ()) -> Any:
     """Give images as an Arrow table with a column for each of their fields.
 
     Raises:
         CoirError: pyarrow is not installed.
 
     """
-    schema = arrow_schema(IMAGES)
+    schema = arrow_schema(image_columns(fields))
     parts = [record_batch(schema, batch) for batch in batches]
     return _arrow().Table.from_batches(parts, schema=schema)
+
+
+def image_columns(fields: Sequence[str]) -> Mapping[str, str]:
+    """Give the columns of images, with some of the further fields."""
+    return {**IMAGES, **{name: FURTHER[name] for name in fields}}
+
+
+def cells(row: Any, names: Iterable[str]) -> list[Any]:
+    """Give the values of a row, which is an id or an image; None for what it does not tell."""
+    if isinstance(row, int):
+        return [row]
+    return [None if (cell := getattr(row, name)) is UNSET else cell for name in names]
 
 
 def arrow_schema(columns: Mapping[str, str]) -> Any:
@@ -62,16 +92,15 @@ def arrow_schema(columns: Mapping[str, str]) -> Any:
         "string": arrow.string(),
         "bool": arrow.bool_(),
         "list<string>": arrow.list_(arrow.string()),
+        "list<int64>": arrow.list_(arrow.int64()),
     }
     return arrow.schema([(name, types[kind]) for name, kind in columns.items()])
 
 
 def record_batch(schema: Any, rows: Sequence[Any]) -> Any:
     """Give rows, which are ids or images, as a record batch."""
-    columns = [
-        [row if isinstance(row, int) else getattr(row, name) for row in rows]
-        for name in schema.names
-    ]
+    values = [cells(row, schema.names) for row in rows]
+    columns = list(map(list, zip(*values, strict=True))) or [[] for _ in schema.names]
     return _arrow().record_batch(columns, schema=schema)
 
 

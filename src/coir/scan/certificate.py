@@ -28,10 +28,15 @@ class Verdict(enum.Enum):
 
 
 class Totals(msgspec.Struct):
-    """What a driver spent: retries by the transport, bytes of answers."""
+    """What a driver spent: retries by the transport, bytes of answers.
+
+    ``details_missing`` counts images that were gone when their further fields were asked
+    for.
+    """
 
     retries: int = 0
     bytes_received: int = 0
+    details_missing: int = 0
 
 
 class Context(msgspec.Struct, frozen=True):
@@ -100,6 +105,7 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     requests: int
     retries: int
     bytes_received: int
+    details_missing: int
     started: str
     finished: str
     seconds: float
@@ -170,6 +176,7 @@ def certify(
         requests=plan.requests,
         retries=totals.retries,
         bytes_received=totals.bytes_received,
+        details_missing=totals.details_missing,
         started=_time(started),
         finished=_time(finished),
         seconds=round(finished - started, 3),

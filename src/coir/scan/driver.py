@@ -46,9 +46,10 @@ class Scan(Order[Dataset]):
         return run.plan.ledger.ids
 
     def __iter__(self) -> Iterator[Image]:
-        with closing(self._readings(self._run(rows=True))) as readings:
+        run = self._run(rows=True)
+        with closing(self._readings(run)) as readings:
             for reading in readings:
-                yield from reading.rows
+                yield from self.dataset.server.transport.run(run.filled(reading))
 
     def batches(self, size: int) -> Iterator[list[Image]]:
         """Give the images in lists of ``size``; the last one may be shorter."""
@@ -93,11 +94,11 @@ class Scan(Order[Dataset]):
             CoirError: pyarrow is not installed; and what iterating raises.
 
         """
-        return as_table(self.batches(TABLE_BATCH))
+        return as_table(self.batches(TABLE_BATCH), self.fields)
 
     def _run(self, *, rows: bool) -> Run:
         server = self.dataset.server
-        compiled = server.transport.run(self.compile(self.dataset.info))
+        compiled = server.transport.run(self.compile(self.dataset.info, server.info))
         return self.run(self.dataset.info, server.url, server.info, compiled, rows=rows)
 
     def _readings(self, run: Run) -> Generator[Reading]:
@@ -150,9 +151,10 @@ class AsyncScan(Order[AsyncDataset]):
         return run.plan.ledger.ids
 
     async def __aiter__(self) -> AsyncIterator[Image]:
-        async with aclosing(self._readings(await self._run(rows=True))) as readings:
+        run = await self._run(rows=True)
+        async with aclosing(self._readings(run)) as readings:
             async for reading in readings:
-                for row in reading.rows:
+                for row in await self.dataset.server.transport.run(run.filled(reading)):
                     yield row
 
     async def batches(self, size: int) -> AsyncIterator[list[Image]]:
@@ -188,7 +190,7 @@ class AsyncScan(Order[AsyncDataset]):
 
     async def _run(self, *, rows: bool) -> Run:
         server = self.dataset.server
-        compiled = await server.transport.run(self.compile(self.dataset.info))
+        compiled = await server.transport.run(self.compile(self.dataset.info, server.info))
         return self.run(self.dataset.info, server.url, server.info, compiled, rows=rows)
 
     async def _readings(self, run: Run) -> AsyncGenerator[Reading]:

@@ -60,6 +60,10 @@ class Compiled:
         """Whether a row is wanted, as far as rows show it."""
         return all(check(row) for check in self.checks.values())
 
+    def telling(self, fields: Sequence[str]) -> Compiled:
+        """Give the same filter, with rows that tell more."""
+        return replace(self, params={**self.params, "fields": ",".join(fields)})
+
     def since(self, known: Sequence[int]) -> Compiled:
         """Give the same filter for what is new; ``known`` are the newest ids of before.
 
@@ -81,7 +85,7 @@ class Compiled:
         """
         checks = dict(self.checks)
         for name, value in self.params.items():
-            if name == "folder":
+            if name in {"folder", "fields"}:
                 continue
             checks[f"{name}={value}"] = _row_check(name, value)
         if self.after_id:

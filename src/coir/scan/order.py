@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -12,6 +13,7 @@ from coir.client.exchange import Operation
 from coir.errors import InvalidRequest
 from coir.model import DatasetInfo, Image, ImageId, ServerInfo
 from coir.scan.certificate import Certificate, Context
+from coir.scan.details import Filler, checked_fields
 from coir.scan.filter import Compiled, Filter
 from coir.scan.journal import Journal
 from coir.scan.run import Run, Watcher
@@ -23,6 +25,8 @@ __all__ = ["CONCURRENCY", "Order"]
 CONCURRENCY = 4
 # What a server announces in /api/info/ when it streams the ids of one instant.
 SNAPSHOT = "ids"
+# And when the rows of its listing can tell more.
+FIELDS = "fields"
 
 Place = TypeVar("Place")
 
@@ -33,6 +37,8 @@ class Order(Generic[Place]):
     Args:
         dataset: what ``Server.dataset`` gives.
         where: which images are wanted; all of them by default.
+        fields: what to tell of each image beyond the listing: any of path, width, height,
+            category_ids.
         concurrency: the requests under way at the same time, at most.
         max_rps: the requests a second, at most; None leaves it to the response times.
         since: the certificate of an earlier scan; only what is new since then is wanted.
@@ -47,6 +53,7 @@ class Order(Generic[Place]):
         dataset: Place,
         where: Filter | None = None,
         *,
+        fields: Sequence[str] = (),
         concurrency: int = CONCURRENCY,
         max_rps: float | None = None,
         since: Certificate | None = None,
@@ -60,6 +67,7 @@ class Order(Generic[Place]):
                                  hint="It is short: start it again.")  # fmt: skip
         self.dataset = dataset
         self.filter = where or Filter()
+        self.fields = checked_fields(fields)
         self.concurrency = concurrency
         self.throttle = Throttle(max_rps)
         self.since = since
@@ -87,13 +95,15 @@ class Order(Generic[Place]):
         if size < 1:
             raise InvalidRequest("A batch must hold at least 1 image.")
 
-    def compile(self, dataset: DatasetInfo) -> Operation[Compiled]:
+    def compile(self, dataset: DatasetInfo, server: ServerInfo) -> Operation[Compiled]:
         """Put the filter into the server's terms, asking for the categories if need be."""
         known = []
         if self.filter.categories:
             visible = yield from routes.categories()
             known = [one for one in visible if one.id in dataset.categories]
         compiled = self.filter.compiled(known)
+        if self.fields and FIELDS in server.features:
+            compiled = compiled.telling(self.fields)
         return compiled.since(self.since.newest_ids) if self.since else compiled
 
     def run(
@@ -125,6 +135,7 @@ class Order(Generic[Place]):
             in_flight=self.concurrency,
             snapshot=not rows and not journal and SNAPSHOT in server.features,
             journal=journal,
+            filler=Filler(dataset.id, self.fields if rows else ()),
             follows=self.since.newest_ids if self.since else (),
             watch=self.watch,
         )

@@ -13,6 +13,7 @@ from coir.errors import CoirError, IncompleteScan, InvalidRequest
 from coir.model import Image, ImageId
 from coir.scan.ask import WIDEST, Ask, Purpose, Window
 from coir.scan.certificate import Certificate, Context, Totals, certify
+from coir.scan.details import Filler
 from coir.scan.filter import Compiled
 from coir.scan.journal import Entry, Head, Journal
 from coir.scan.ledger import Ledger, Reading, Segment
@@ -58,6 +59,7 @@ class Run:
         in_flight: how many requests may be under way at the same time.
         snapshot: whether the server offers the ids of one instant.
         journal: where progress is kept, and perhaps taken up.
+        filler: fills in what rows do not tell.
         follows: the newest ids of an earlier scan that this one follows.
         watch: is called after each answer.
 
@@ -72,6 +74,7 @@ class Run:
         in_flight: int,
         snapshot: bool = False,
         journal: Journal | None = None,
+        filler: Filler | None = None,
         follows: Sequence[int] = (),
         watch: Watcher | None = None,
     ) -> None:
@@ -81,6 +84,7 @@ class Run:
         self.row: type = Image if compiled.checks else row
         self.in_flight = in_flight
         self.journal = journal
+        self.filler = filler
         self.follows = follows
         self.totals = Totals()
         self.watch = watch
@@ -125,6 +129,13 @@ class Run:
         window = Window(first + 1, WIDEST) if first else None
         result = yield from self.operation(Ask(Purpose.CLOSE, window))
         return result.total
+
+    def filled(self, reading: Reading) -> Operation[Sequence[Any]]:
+        """Give the rows of a reading with the fields that were asked for."""
+        if self.filler is None:
+            return reading.rows
+        expected = self.plan.counted_at_start or 0
+        return (yield from self.filler.filled(reading.rows, expected))
 
     def newest(self) -> Operation[int]:
         """Ask for the largest id of the dataset; 0 when it has none."""
@@ -218,6 +229,7 @@ class Run:
         """Write down what is proven so far."""
         checks = tuple(self.compiled.checks)
         times = (self.started, time.time())
+        self.totals.details_missing = self.filler.missing if self.filler else 0
         return certify(self.plan, self.context, checks, self.totals, times)
 
     def _route(self, ask: Ask) -> Operation[tuple[int, Sequence[int], Sequence[Any]]]:

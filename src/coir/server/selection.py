@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, true
@@ -47,7 +48,7 @@ class Folder:
         return and_(images.c.path >= prefix, images.c.path < above)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Selection:
     """The living images of a visible dataset that lie in a folder and meet the conditions."""
 
@@ -69,7 +70,7 @@ class Selection:
         row = visible_dataset(connection, caller, dataset_id, NO_DATASET, 404)
         return cls(row, Folder.of(state, row.name, folder), conditions)
 
-    @property
+    @cached_property
     def condition(self) -> ColumnElement[bool]:
         """The condition on `images`."""
         return self.meeting(self.conditions)
