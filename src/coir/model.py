@@ -141,9 +141,14 @@ class CategoryInfo(msgspec.Struct, frozen=True):
 
 
 class IdList(msgspec.Struct):
-    """The ids of one instant, as coir's server streams them: ``GET /api/dataset/{id}/ids``."""
+    """The ids of one instant, as coir's server streams them: ``GET /api/dataset/{id}/ids``.
+
+    ``query`` is what the server was asked for, in its own eyes: a proxy that drops a filter
+    on the way shows there.
+    """
 
     total: int
+    query: dict[str, str]
     ids: list[int]
 
 

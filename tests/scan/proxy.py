@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -27,10 +29,21 @@ class Proxy:
 
     ``strip`` drops the query parameters that the original does not declare; ``tamper`` gets
     the path, the query and the body of each answer, and gives a body, a status to answer
-    with instead, or None to break the connection.
+    with instead, or None to break the connection. Unless ``original`` is false, it hides
+    what coir's server offers beside the original's routes. It serves below ``prefix``, at ``host``.
     """
 
-    def __init__(self, upstream: str, *, strip: bool = False, tamper: Tamper = untouched) -> None:
+    def __init__(
+        self,
+        upstream: str,
+        *,
+        strip: bool = False,
+        tamper: Tamper = untouched,
+        original: bool = True,
+        prefix: str = "",
+        host: str = "127.0.0.1",
+    ) -> None:
+        self.prefix, self.original = prefix, original
         self.upstream, self.strip, self.tamper = upstream, strip, tamper
         self.requests = 0
         self._http = httpx2.Client(base_url=upstream, timeout=30, verify=False)
@@ -48,10 +61,13 @@ class Proxy:
             def log_message(self, *_: Any) -> None:
                 """Say nothing."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        kind = type("Server", (ThreadingHTTPServer,), {"address_family": family})
+        self._server = kind((host, 0), Handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        shown = f"[{host}]" if ":" in host else host
+        self.url = f"http://{shown}:{self._server.server_address[1]}{prefix}"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -71,8 +87,12 @@ class Proxy:
         """Ask the server, and answer as ``tamper`` wants."""
         self.requests += 1
         parts = urlsplit(handler.path)
+        if not parts.path.startswith(f"{self.prefix}/"):
+            handler.send_error(404)
+            return
+        parts = parts._replace(path=parts.path.removeprefix(self.prefix))
         params = dict(parse_qsl(parts.query))
-        if self.strip and parts.path.endswith("/data"):
+        if self.strip and parts.path.endswith(("/data", "/ids")):
             params = {name: value for name, value in params.items() if name in DECLARED}
         length = int(handler.headers.get("content-length", 0))
         kept = {
@@ -86,7 +106,10 @@ class Proxy:
             content=handler.rfile.read(length),
             headers=kept,
         )
-        body = self.tamper(parts.path, params, answer.content)
+        content = answer.content
+        if self.original and parts.path == "/api/info/":
+            content = json.dumps({**answer.json(), "coir": None}).encode()
+        body = self.tamper(parts.path, params, content)
         if body is None:
             handler.close_connection = True
             return

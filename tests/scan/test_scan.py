@@ -114,6 +114,17 @@ def test_behind_a_proxy_that_strips_filters_pages_overlap(scene: Scene, strip: b
         assert bool(day.certificate.checked_here) is strip
 
 
+def test_a_snapshot_whose_filter_was_dropped_on_the_way_is_not_taken(scene: Scene) -> None:
+    """[N1] [N2] A proxy that drops a filter unseen costs a fallback, not a wrong list."""
+    with Proxy(scene.url, strip=True, original=False) as proxy, through(proxy) as server:
+        whole = Scan(server.dataset("birds"))
+        assert whole.ids().tolist() == scene.ids
+        assert whole.certificate.strategy == "snapshot"
+        some = Scan(server.dataset("birds"), Filter(name_contains="_00001"))
+        assert some.ids().tolist() == [i for i in scene.ids if i // 12 == 1]
+        assert some.certificate.strategy == "overlapping pages"
+
+
 def test_a_filter_that_a_stripping_proxy_makes_impossible_is_refused(scene: Scene) -> None:
     """[O3] A width cannot be read from the rows of a listing."""
     with Proxy(scene.url, strip=True) as proxy, through(proxy) as server:
@@ -279,6 +290,9 @@ def test_filters_mean_what_they_say(own: Serving) -> None:
             scan = Scan(cats, where)
             assert scan.ids().tolist() == sorted(ids[name] for name in names), where
             assert scan.certificate.verdict is coir.Verdict.COMPLETE
+            assert scan.certificate.claims == ("S1", "S2", "S6")
+            images = [image.id for image in scan]
+            assert images == sorted(ids[name] for name in names), where
             assert ("S3" in scan.certificate.claims) is where.is_stable
         with pytest.raises(InvalidRequest, match="bird"):
             Scan(cats, Filter(categories=["bird"])).ids()

@@ -9,7 +9,7 @@ from typing import Any
 
 from coir.client import routes
 from coir.client.exchange import Answer, Operation
-from coir.errors import CoirError, IncompleteScan, InvalidRequest
+from coir.errors import CoirError, IncompleteScan, InvalidRequest, UnexpectedAnswer
 from coir.model import Image, ImageId
 from coir.scan.ask import WIDEST, Ask, Purpose, Window
 from coir.scan.certificate import Certificate, Context, Totals, certify
@@ -237,6 +237,8 @@ class Run:
         params = {**self.compiled.params, **ask.params}
         if ask.purpose is Purpose.SNAPSHOT:
             snapshot = yield from routes.image_ids(dataset_id, params)
+            if snapshot.query != params:
+                raise UnexpectedAnswer("Something on the way to the server changes filters.")
             return snapshot.total, snapshot.ids, ()
         if self.row is Image:
             images = yield from routes.images(dataset_id, params, Image)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
+import msgspec
 from fastapi import APIRouter, Request, Response
 
 from coir.server.access import SignedIn
@@ -27,8 +28,12 @@ SECONDS = 60.0
 
 @router.get("/{dataset_id:id}/ids")
 def ids(request: Request, dataset_id: int, caller: SignedIn) -> Response:
-    """``{"total": N, "ids": […]}``: the ids that match, ascending, all of one instant."""
+    """``{"total": N, "query": {…}, "ids": […]}``: all that match, ascending, of one instant.
+
+    The query is repeated, so that a client sees when a proxy dropped a part of it.
+    """
     given = query(request)
+    asked = msgspec.json.encode(given)
     if wrong := [name for name in NOT_HERE if name in given]:
         message = "does not belong here: the answer holds every id that matches, ascending"
         raise invalid(dict.fromkeys(wrong, message))
@@ -37,7 +42,7 @@ def ids(request: Request, dataset_id: int, caller: SignedIn) -> Response:
         conditions = parse(given)
     except FilterError as error:
         raise invalid(error.errors) from None
-    pieces = _pieces(state_of(request), caller, dataset_id, folder, conditions)
+    pieces = _pieces(state_of(request), caller, dataset_id, folder, conditions, asked)
     first = next(pieces)  # here a refusal is still an answer
     return Stream(_all(first, pieces), SECONDS)
 
@@ -56,6 +61,7 @@ def _pieces(
     dataset_id: int,
     folder: str,
     conditions: tuple[Condition, ...],
+    asked: bytes,
 ) -> Generator[bytes]:
     """The text of the answer, made within one read transaction that ends with it."""
     if not state.snapshots.acquire(blocking=False):
@@ -70,7 +76,7 @@ def _pieces(
                 total = number  # these are all: no need to count them again
             else:
                 total = selected.total(connection)
-            yield b'{"total":%d,"ids":[%b' % (total, text)
+            yield b'{"total":%d,"query":%b,"ids":[%b' % (total, asked, text)
             for text, more in texts:
                 yield b",%b" % text
                 number += more
