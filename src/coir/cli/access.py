@@ -44,8 +44,8 @@ def open_server(access: Access) -> Server:
     )
 
 
-def asked(access: Access) -> Access:
-    """Fill in what is missing: from what `coir login` kept, or from the person."""
+def asked(access: Access, *, remembered: bool = True) -> Access:
+    """Fill in what is missing: from what `coir login` kept, unless not wanted, or the person."""
     if not access.server:
         raise InvalidRequest(
             "No server is named.",
@@ -53,7 +53,7 @@ def asked(access: Access) -> Access:
         )
     if access.cookie or (access.username and access.password is not None):
         return access
-    before = kept(server_url(access.server))
+    before = kept(server_url(access.server)) if remembered else None
     if before is not None and access.username in {None, before.username}:
         return replace(access, username=before.username, password=before.password)
     if access.username is None:

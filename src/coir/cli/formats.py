@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
-import io
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, BinaryIO, ClassVar
 
 import msgspec
@@ -76,6 +76,11 @@ class NdJson(Format):
         self.file.write(self.encoder.encode_lines(rows))
 
 
+@dataclass(frozen=True, slots=True)
+class _Sink:
+    write: Callable[[str], object]
+
+
 class Csv(Format):
     """Comma-separated values with a head; several names in a cell are joined by spaces."""
 
@@ -88,9 +93,11 @@ class Csv(Format):
         self._rows([[_flat(cell) for cell in cells(row, self.columns)] for row in rows])
 
     def _rows(self, rows: list[list[Any]]) -> None:
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(rows)
-        self.file.write(text.getvalue().encode("utf-8", "surrogateescape"))
+        lines: list[str] = []
+        # Only for the line's own end does csv quote a cell that holds "\r" (until Python 3.13).
+        csv.writer(_Sink(lines.append), lineterminator="\r\n").writerows(rows)
+        text = "".join(f"{line[:-2]}\n" for line in lines)
+        self.file.write(text.encode("utf-8", "surrogateescape"))
 
 
 class Arrow(Format):

@@ -97,11 +97,8 @@ def listing(*, rows: bool) -> Callable[..., None]:
                     watch=watch,
                 )
                 with destination(output, at_once=at_once) as file:
-                    _write(
-                        scan,
-                        FORMATS[format](file, image_columns(scan.fields) if rows else IDS),
-                        rows=rows,
-                    )
+                    writer = FORMATS[format](file, image_columns(scan.fields) if rows else IDS)
+                    _write(writer, _batches(scan, rows=rows, at_once=at_once), at_once=at_once)
                     _keep(certificate, scan.certificate)
         except IncompleteScan as incomplete:
             _keep(certificate, incomplete.certificate)
@@ -114,7 +111,7 @@ def listing(*, rows: bool) -> Callable[..., None]:
         voice.done(scan.certificate)
 
     if not rows:  # an id has no fields to tell
-        signature = inspect.signature(command)
+        signature = inspect.signature(command, eval_str=True)
         kept = [one for name, one in signature.parameters.items() if name != "fields"]
         command.__signature__ = signature.replace(parameters=kept)  # type: ignore[attr-defined]
     command.__doc__ = IMAGES_HELP if rows else IDS_HELP

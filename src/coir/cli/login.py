@@ -29,7 +29,8 @@ def login(
     """
     if not username:
         raise InvalidRequest("No user is named.", hint="Add --username, or set COIR_USERNAME.")
-    access = asked(Access(server, username, password, None))
+    # What was kept before may be what no longer works.
+    access = asked(Access(server, username, password, None), remembered=False)
     with open_server(access) as connection:
         url = connection.url
     where = keep(url, Credentials(access.username, access.password))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,39 +32,52 @@ def keep(url: str, credentials: Credentials) -> str:
         CoirError: it cannot be written.
 
     """
-    password = credentials.password
-    assert credentials.username is not None and password is not None  # noqa: S101, PT018
-    ring = _keyring()
-    if ring is not None:
-        ring.set_password(SERVICE, _name(url, credentials.username), password)
-        password = None
+    username, password = credentials.username, credentials.password
+    assert username is not None and password is not None  # noqa: S101, PT018
     entries = _entries()
-    entries[url] = _Entry(credentials.username, password)
+    before, ring = entries.get(url), _keyring()
+    if ring is not None:
+        with _asking_the_keyring():
+            if before is not None and before.username != username:
+                _remove(ring, url, before)
+            ring.set_password(SERVICE, _name(url, username), password)
+    entries[url] = _Entry(username, None if ring is not None else password)
     _write(entries)
     return kept_where(url)
 
 
 def kept(url: str) -> Credentials | None:
-    """Give what is kept for a server, if anything."""
+    """Give what is kept for a server, if anything.
+
+    Raises:
+        CoirError: it cannot be read.
+
+    """
     entry = _entries().get(url)
     if entry is None:
         return None
     password = entry.password
     if password is None and (ring := _keyring()) is not None:
-        password = ring.get_password(SERVICE, _name(url, entry.username))
+        with _asking_the_keyring():
+            password = ring.get_password(SERVICE, _name(url, entry.username))
     return Credentials(entry.username, password) if password is not None else None
 
 
 def forget(url: str) -> bool:
-    """Forget what is kept for a server; says whether there was something."""
+    """Forget what is kept for a server; says whether there was something.
+
+    Raises:
+        CoirError: it cannot be removed.
+
+    """
     entries = _entries()
     entry = entries.pop(url, None)
     if entry is None:
         return False
     ring = _keyring()
-    name = _name(url, entry.username)
-    if entry.password is None and ring is not None and ring.get_password(SERVICE, name):
-        ring.delete_password(SERVICE, name)
+    if ring is not None:
+        with _asking_the_keyring():
+            _remove(ring, url, entry)
     _write(entries)
     return True
 
@@ -83,7 +98,8 @@ def _path() -> Path:
 def _entries() -> dict[str, _Entry]:
     path = _path()
     try:
-        if path.stat().st_mode & 0o077:
+        # Windows has other means, and shows every file as readable by all.
+        if os.name == "posix" and path.stat().st_mode & 0o077:
             raise CoirError(f"{path} can be read by others.", hint=f"Run: chmod 600 {path}")
         return msgspec.json.decode(path.read_bytes(), type=dict[str, _Entry])
     except FileNotFoundError:
@@ -112,6 +128,27 @@ def _keyring() -> Any:
         return None
     works = not isinstance(keyring.get_keyring(), (fail.Keyring, null.Keyring))
     return keyring if works else None
+
+
+def _remove(ring: Any, url: str, entry: _Entry) -> None:
+    name = _name(url, entry.username)
+    if entry.password is None and ring.get_password(SERVICE, name) is not None:
+        ring.delete_password(SERVICE, name)
+
+
+@contextmanager
+def _asking_the_keyring() -> Iterator[None]:
+    """Let only coir's errors out: a keyring may be locked, or refuse."""
+    from keyring.errors import KeyringError
+
+    try:
+        yield
+    except KeyringError as error:
+        raise CoirError(
+            f"The keyring refused: {str(error) or type(error).__name__}.",
+            hint="Unlock it, or set PYTHON_KEYRING_BACKEND=keyring.backends.null.Keyring "
+            "to do without it.",
+        ) from error
 
 
 def _name(url: str, username: str) -> str:
