@@ -3,6 +3,7 @@
 
     python3 run.py demo            every image id of a dataset, shown on a real server
     python3 run.py test [ARGS]     every check and test; ARGS go to pytest
+    python3 run.py bench [ARGS]    ways to read a dataset, compared; bench/README.md
     python3 run.py coir [ARGS]     the command line of this checkout
 
 Needs Python 3.11 or newer with pip, and nothing else: uv is taken from PATH, or
@@ -40,7 +41,7 @@ def main(arguments: list[str]) -> int:
         print(f"coir needs Python 3.11 or newer; this is {sys.version.split()[0]}.")
         return 2
     command, *rest = arguments or ["help"]
-    commands = {"demo": demo, "test": test, "coir": coir}
+    commands = {"demo": demo, "test": test, "bench": bench, "coir": coir}
     if command not in commands:
         known = command in {"help", "-h", "--help"}
         print(__doc__ if known else f"run.py: no command '{command}'.\n\n{__doc__}")
@@ -59,6 +60,12 @@ def demo(rest: list[str]) -> int:
     """Show what coir does, on a real server with a real dataset."""
     sync("demo", USER)
     return run([BIN / "coir", "demo", *rest])
+
+
+def bench(rest: list[str]) -> int:
+    """Compare ways to read a dataset on one server."""
+    sync("demo", USER)
+    return run([BIN / "python", "-m", "bench", *rest])
 
 
 def coir(rest: list[str]) -> int:

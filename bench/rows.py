@@ -1,0 +1,51 @@
+"""Inserts the rows of many images into the database of coir's server, and no pictures.
+
+python -m bench.rows DATABASE DATASET_ID IMAGES
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from sqlalchemy import insert
+
+from bench.talk import say
+from coir.server.store.engine import Store
+from coir.server.store.tables import images
+
+FOLDERS = 50
+CHUNK = 20_000
+
+
+def row(number: int, dataset_id: int) -> dict[str, object]:
+    """Give a row; the file names repeat from folder to folder, as people's do."""
+    name = f"img_{number // FOLDERS:07d}.jpg"
+    return {
+        "dataset_id": dataset_id,
+        "path": f"/datasets/big/day_{number % FOLDERS:02d}/{name}",
+        "file_name": name,
+        "width": 640,
+        "height": 480,
+        "created_at": 0,
+    }
+
+
+def main(database: Path, dataset_id: int, count: int) -> None:
+    """Insert so many rows, in a few large transactions."""
+    store = Store(database)
+    try:
+        for start in range(0, count, CHUNK):
+            say(f"inserting rows: {start:,} of {count:,}", passing=True)
+            numbers = range(start, min(start + CHUNK, count))
+            with store.write() as connection:
+                connection.execute(insert(images), [row(one, dataset_id) for one in numbers])
+        with store.engine.connect() as connection:
+            # As on a server that has run for a while: nothing is left in the WAL.
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    finally:
+        store.close()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
