@@ -9,7 +9,6 @@ The password is taken from COIR_PASSWORD. bench/README.md says what each row is.
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import stamina
 
 from bench import machine
 from bench.cost import descendants, listeners, name_of
@@ -42,8 +42,7 @@ BUSY = 0.5
 def main(arguments: Sequence[str]) -> int:
     """Measure, and print the table; gives the exit code."""
     options = _options(arguments)
-    # Errors are told in sentences; the retries before them would be a second telling.
-    logging.getLogger("stamina").addHandler(logging.NullHandler())
+    stamina.instrumentation.set_on_retry_hooks([])  # an error is told once, in a sentence
     try:
         with _place(options) as place:
             return _bench(place, options)

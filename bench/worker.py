@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx2
 import msgspec
+import stamina
 
 from bench.job import Bench, Job
 from bench.measurement import Measurement
@@ -35,6 +36,7 @@ class Said(msgspec.Struct, omit_defaults=True):
 
 def main() -> None:
     """Do the job on stdin."""
+    stamina.instrumentation.set_on_retry_hooks([])
     job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
     try:
         with job.place.connect() as server:
