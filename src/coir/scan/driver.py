@@ -9,7 +9,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from contextlib import aclosing, closing
 from itertools import islice
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, Self
+from weakref import ref
 
 import anyio
 
@@ -29,8 +30,24 @@ class Scan(Order[Dataset]):
     """Every image of a dataset, ascending by id, with a certificate at the end.
 
     Each of its methods that read is a run of its own; ``certificate`` is that of the last
-    one that came to its end. Of the rows only a few windows are in memory.
+    one that came to its end. Of the rows only a few windows are in memory. As a context
+    manager it ends an iteration that was left early: answers still under way are dropped.
     """
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the iteration that is under way, if there is one."""
+        images = self._iteration() if self._iteration else None
+        if images is not None:
+            images.close()
+
+    # Weakly held: a loop that is left drops its iterator, and so ends it at once.
+    _iteration: ref[Generator[Image]] | None = None
 
     def ids(self) -> array[int]:
         """Give every image id, ascending, 8 bytes each.
@@ -46,21 +63,26 @@ class Scan(Order[Dataset]):
         return run.plan.ledger.ids
 
     def __iter__(self) -> Iterator[Image]:
+        images = self._images()
+        self._iteration = ref(images)
+        return images
+
+    def _images(self) -> Generator[Image]:
         run = self._run(rows=True)
         with closing(self._readings(run)) as readings:
             for reading in readings:
                 yield from self.dataset.server.transport.run(run.filled(reading))
 
-    def batches(self, size: int) -> Iterator[list[Image]]:
+    def batches(self, size: int) -> Generator[list[Image]]:
         """Give the images in lists of ``size``; the last one may be shorter."""
         self.check_size(size)
-        with closing(iter(self)) as images:  # type: ignore[type-var]
+        with closing(self._images()) as images:
             while batch := list(islice(images, size)):
                 yield batch
 
     def first(self, count: int) -> list[Image]:
         """Give the ``count`` images with the smallest ids; there is no certificate for them."""
-        with closing(iter(self)) as images:  # type: ignore[type-var]
+        with closing(self._images()) as images:
             return list(islice(images, max(count, 0)))
 
     def count(self) -> int:
@@ -143,6 +165,20 @@ class AsyncScan(Order[AsyncDataset]):
     no task outlives the step that started it, so an abandoned iteration leaves none.
     """
 
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End the iteration that is under way, if there is one."""
+        images = self._iteration() if self._iteration else None
+        if images is not None:
+            await images.aclose()
+
+    _iteration: ref[AsyncGenerator[Image]] | None = None
+
     async def ids(self) -> array[int]:
         """Give every image id, as `Scan.ids` does."""
         run = await self._run(rows=False)
@@ -150,18 +186,23 @@ class AsyncScan(Order[AsyncDataset]):
             pass
         return run.plan.ledger.ids
 
-    async def __aiter__(self) -> AsyncIterator[Image]:
+    def __aiter__(self) -> AsyncIterator[Image]:
+        images = self._images()
+        self._iteration = ref(images)
+        return images
+
+    async def _images(self) -> AsyncGenerator[Image]:
         run = await self._run(rows=True)
         async with aclosing(self._readings(run)) as readings:
             async for reading in readings:
                 for row in await self.dataset.server.transport.run(run.filled(reading)):
                     yield row
 
-    async def batches(self, size: int) -> AsyncIterator[list[Image]]:
+    async def batches(self, size: int) -> AsyncGenerator[list[Image]]:
         """Give the images in lists of ``size``; the last one may be shorter."""
         self.check_size(size)
         batch: list[Image] = []
-        async with aclosing(aiter(self)) as images:  # type: ignore[type-var]
+        async with aclosing(self._images()) as images:
             async for image in images:
                 batch.append(image)
                 if len(batch) == size:
@@ -174,7 +215,7 @@ class AsyncScan(Order[AsyncDataset]):
         """Give the ``count`` images with the smallest ids; there is no certificate for them."""
         if count < 1:
             return []
-        async with aclosing(self.batches(count)) as batches:  # type: ignore[type-var]
+        async with aclosing(self.batches(count)) as batches:
             async for batch in batches:
                 return batch
         return []
