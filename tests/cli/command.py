@@ -44,7 +44,8 @@ def environment(given: Mapping[str, str] | None = None) -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith("COIR_") and not name.lower().endswith("_proxy")
     }
-    return kept | {"COLUMNS": "100", "TERM": "xterm"} | dict(given or {})
+    nobody = {"XDG_CONFIG_HOME": "/nonexistent"}  # where `coir login` may have kept something
+    return kept | {"COLUMNS": "100", "TERM": "xterm"} | nobody | dict(given or {})
 
 
 def coir(*arguments: str, env: Mapping[str, str] | None = None) -> Done:

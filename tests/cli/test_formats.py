@@ -29,8 +29,8 @@ FILES = {
     "a+b & c%20d#e": ["100%.jpg", "=1+1.jpg", "a&b=c.jpg"],
 }
 # What no disk need have, but an answer may.
-NAMES = ["tab\there", "back\\slash", "line\nbreak", "carriage\rreturn", "both\r\n", "", ' "', "nul\0", "\x1b[2J",
-         "\u2028", "a,b", "e\u0301", "😀" * 40]  # fmt: skip
+NAMES = ["tab\there", "back\\slash", "line\nbreak", "carriage\rreturn", "both\r\n", "", ' "',
+         "nul\0", "\x1b[2J", "\u2028", "a,b", "e\u0301", "😀" * 40]  # fmt: skip
 READERS = {"json", "ndjson", "csv", "parquet", "arrow"}
 
 

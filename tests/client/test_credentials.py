@@ -72,9 +72,16 @@ def test_any_token(token: Mapping[str, str] | str) -> None:
 
 def test_hidden() -> None:
     """Neither a password nor a cookie shows in the text form of credentials."""
-    credentials = Credentials("admin", "hush", {"session": "hush"})
-    assert "hush" not in f"{credentials} {credentials!r}"
-    assert "admin" in repr(credentials)
+    for credentials in (Credentials("admin", "hush"), Credentials(cookies={"session": "hush"})):
+        assert "hush" not in f"{credentials} {credentials!r}"
+    assert "admin" in repr(Credentials("admin", "hush"))
+
+
+def test_both() -> None:
+    """A password and a session at once are refused: which of them counts would be a guess."""
+    with pytest.raises(InvalidRequest, match="Both") as refused:
+        Credentials("admin", "hush", {"session": "hush"})
+    assert "hush" not in f"{refused.value!r} {refused.value.hint}"
 
 
 @pytest.mark.parametrize(("username", "password"), [("admin", None), (None, "hush")])

@@ -218,20 +218,6 @@ def test_password_changed_meanwhile() -> None:
         connection.datasets()
 
 
-def test_own_cookie_and_login() -> None:
-    """A cookie that a proxy wants goes along with a login; an old session does not."""
-    with (
-        Misbehaving() as server,
-        connect(
-            server.url, username="admin", password="hush", token={"proxy": "p", "session": "old"}
-        ) as connection,
-    ):
-        connection.datasets()
-        sent = server.asked[-1].headers["cookie"].split("; ")
-        assert sorted(sent) == ["proxy=p", "session=fresh"]
-        assert connection.transport.cookies == {"proxy": "p", "session": "fresh"}
-
-
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("route", [INFO, LOGIN, DATASETS])
 def test_redirect_to_another_host(route: str, status: int) -> None:
