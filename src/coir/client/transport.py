@@ -17,7 +17,7 @@ from typing import Any, Self, TypeVar
 import httpx2
 import stamina
 
-from coir.client.credentials import SESSION_COOKIE, Credentials
+from coir.client.credentials import Credentials
 from coir.client.exchange import Answer, Operation, Request
 from coir.client.failure import configured, translated
 from coir.client.reply import BUSY, checked
@@ -155,13 +155,9 @@ class AsyncTransport:
 
 
 def _settings(url: str, credentials: Credentials) -> dict[str, Any]:
-    cookies = dict(credentials.cookies)
-    if credentials.can_log_in:
-        # Beside the session that is logged in, an old one would be sent too, and before it.
-        cookies.pop(SESSION_COOKIE, None)
     return {
         "base_url": url,
-        "cookies": cookies,
+        "cookies": dict(credentials.cookies),
         "mounts": DIRECT,
         "headers": {"user-agent": f"coir/{__version__}", "accept": "application/json"},
         "follow_redirects": False,
