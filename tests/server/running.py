@@ -48,6 +48,7 @@ class Running:
         line = self._process.stdout.readline()
         assert line.startswith("coir is serving at http://127.0.0.1:"), self.end()
         self.url = line.split()[-1]
+        self.pid = self._process.pid
 
     def client(self, **options: Any) -> httpx.Client:
         """A client without a session."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import httpx2 as httpx
 import msgspec
@@ -23,7 +24,7 @@ from coir.server.store.engine import Store
 from coir.server.store.migration import migrate
 from coir.server.store.tables import annotations, datasets, images, users
 
-from .running import Running, created
+from .running import Running, created, uploaded
 
 NUMBER = 300
 FOLDERS, NAMES = 12, 25  # the same names in every folder, as people's datasets have them
@@ -130,6 +131,10 @@ class Row:
     license: int | None
     category_ids: frozenset[int]
 
+
+FIVE = ("id", "file_name", "annotated", "annotating", "num_annotations")
+MORE = ("path", "width", "height", "category_ids")
+SIZES = st.sampled_from([1, 2, 3, 100])
 
 # Letters whose cases differ in length or beyond ASCII, and what LIKE and GLOB would take apart.
 ALPHABET = "aAbÄäßI\u0131İ_%*?[]\\' "
@@ -302,6 +307,123 @@ def test_errors_name_every_wrong_parameter(admin: httpx.Client, dataset: int) ->
     assert answer.status_code == 400
     assert answer.json()["message"] == "Input payload validation failed"
     assert set(answer.json()["errors"]) == {"nosuch", "id__gt"}
+
+
+# What JSON escapes, what only some writers of it escape, and what is long in UTF-8.
+NASTY = st.text(
+    st.sampled_from("\"\\/'\x00\x01\x08\t\n\x0b\x0c\r\x1f\x7f\x80\u2028\u2029\ufeff\uffff{}[],:%?")
+    | st.characters(exclude_categories=["Cs"]),
+    max_size=12,
+)
+
+
+class FullImage(msgspec.Struct):
+    """An image with every field, as msgspec writes it."""
+
+    id: int
+    file_name: str
+    annotated: bool
+    annotating: tuple[()]
+    num_annotations: int
+    path: str
+    width: int
+    height: int
+    category_ids: list[int]
+
+
+full_images = st.builds(
+    FullImage,
+    id=st.just(0),
+    file_name=NASTY,
+    annotated=st.booleans(),
+    annotating=st.just(()),
+    num_annotations=st.integers(0, 2**31),
+    path=NASTY,
+    width=st.integers(0, 2**31),
+    height=st.integers(0, 2**31),
+    category_ids=st.lists(st.integers(1, 2**40), unique=True).map(sorted),
+)
+
+
+@given(rows=st.lists(full_images, max_size=9), fields=st.sets(st.sampled_from(MORE)), size=SIZES)
+@settings(max_examples=70, deadline=None, suppress_health_check=list(HealthCheck))
+def test_text_of_a_page_is_what_msgspec_writes(
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    rows: list[FullImage],
+    fields: set[str],
+    size: int,
+) -> None:
+    """Byte for byte, whatever the names, with any further fields, and for texts of any length."""
+    monkeypatch.setattr(listing, "_ROWS_IN_TEXT", size)
+    monkeypatch.setattr(listing, "IDS_IN_TEXT", size)
+    with store.engine.connect() as connection, connection.begin() as transaction:
+        connection.execute(insert(datasets).values(id=9, name="nasty", owner_id=1, created_at=0))
+        for number, row in enumerate(rows):
+            row.id = 10_000 + number * 3
+            values = msgspec.structs.asdict(row) | {"path": f"{number} {row.path}"}
+            del values["annotating"]
+            row.path = values["path"]
+            connection.execute(insert(images).values(**values, dataset_id=9, created_at=0))
+        condition = listing.living(9, where(()))
+        text = listing.page(connection, condition, "id", 100, 0, fields=order_of(fields))
+        part = listing.page(connection, condition, "-id", 3, 2)
+        listed = [text for text, _ in listing.ids(connection, condition, 0)]
+        transaction.rollback()
+    shown = [msgspec.structs.asdict(row) for row in rows]
+    for image in shown:
+        for name in set(MORE) - fields:
+            del image[name]
+    assert bytes(text) == msgspec.json.encode(shown)
+    five = [{name: image[name] for name in FIVE} for image in shown]
+    assert bytes(part) == msgspec.json.encode(five[::-1][2:5])
+    assert b"[%b]" % b",".join(listed) == msgspec.json.encode([row.id for row in rows])
+
+
+def test_further_fields(server: Running, admin: httpx.Client, dataset: int) -> None:
+    """`fields` adds what it names to each image of a page, always in the same order."""
+    with server.database() as database:
+        database.execute(
+            "UPDATE images SET category_ids='[3, 11, 20]' WHERE dataset_id=? AND width=91",
+            (dataset,),
+        )
+        asked = "SELECT path, width, height, category_ids FROM images WHERE id=?"
+        plain = read(admin, dataset, order="id", limit=50)["images"]
+        rows = {image["id"]: database.execute(asked, (image["id"],)).fetchone() for image in plain}
+    full = read(admin, dataset, order="id", limit=50, fields="category_ids,width,path,height")
+    assert [list(image) for image in full["images"]] == [[*FIVE, *MORE]] * 50
+    for image, before in zip(full["images"], plain, strict=True):
+        path, width, height, category_ids = rows[image["id"]]
+        more = {"path": path, "width": width, "height": height}
+        assert image == before | more | {"category_ids": msgspec.json.decode(category_ids)}
+    assert {tuple(image["category_ids"]) for image in full["images"]} == {(), (3, 11, 20)}
+    one = read(admin, dataset, limit=3, fields="height")["images"]
+    assert [list(image) for image in one] == [[*FIVE, "height"]] * 3
+    assert read(admin, dataset, limit=3, fields="") == read(admin, dataset, limit=3) | {
+        "time_ms": ANY
+    }
+
+
+@pytest.mark.parametrize("fields", ["nosuch", "path,nosuch", "path,", "id", "deleted", " path"])
+def test_unknown_fields_are_refused(admin: httpx.Client, dataset: int, fields: str) -> None:
+    """A field that cannot be added is 400, with those that can be."""
+    answer = admin.get(f"/api/dataset/{dataset}/data", params={"fields": fields})
+    assert answer.status_code == 400
+    assert "path, width, height, category_ids" in answer.json()["errors"]["fields"]
+
+
+def test_annotating_makes_ascending_categories(admin: httpx.Client) -> None:
+    """The categories of an image are those of its annotations, ascending, each once."""
+    own = created(admin, "annotated")
+    image = uploaded(admin, own, "x.jpg").json()
+    for category in (9, 2, 2, 10):
+        body = {"image_id": image, "category_id": category}
+        assert admin.post("/api/annotation/", json=body).status_code == 200
+    assert read(admin, own, fields="category_ids")["images"][0]["category_ids"] == [2, 9, 10]
+
+
+def order_of(fields: set[str]) -> list[str]:
+    return [name for name in MORE if name in fields]
 
 
 def test_window_reads_only_its_index(tmp_path: Path) -> None:
