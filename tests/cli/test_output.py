@@ -64,9 +64,14 @@ def test_a_failure_leaves_the_old_file(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+    ("name", "number", "code"),
+    [
+        ("ndjson", signal.SIGINT, 130),
+        ("parquet", signal.SIGINT, 130),
+        ("ndjson", signal.SIGTERM, 143),
+        ("ndjson", signal.SIGHUP, 129),
+    ],
 )
-@pytest.mark.parametrize("name", ["ndjson", "parquet"])
 def test_an_end_half_way_leaves_the_old_file(
     tmp_path: Path, name: str, number: signal.Signals, code: int
 ) -> None:
@@ -168,8 +173,10 @@ def test_the_exit_code_tells_that_rows_are_missing(command: str) -> None:
     assert done.sentences[0].startswith("Error: Only ")
 
 
-@pytest.mark.parametrize("at_once", [(), ("--at-once",)], ids=["proven", "at once"])
-@pytest.mark.parametrize("name", sorted(FORMATS))
+@pytest.mark.parametrize(
+    ("name", "at_once"),
+    [*((name, ("--at-once",)) for name in sorted(FORMATS)), ("ndjson", ()), ("parquet", ())],
+)
 def test_head(name: str, at_once: tuple[str, ...]) -> None:
     """A reader that has seen enough is no error in any format, at once or not."""
     with Misbehaving({DATA: listing(MANY)}) as server:
@@ -180,7 +187,9 @@ def test_head(name: str, at_once: tuple[str, ...]) -> None:
         process.stderr.close()
         code = process.wait(30)
     assert len(first) == 1
-    assert (code, "Error" in err, "Traceback" in err, "Exception" in err) == (0,) + (False,) * 3, err
+    assert (code, "Error" in err, "Traceback" in err, "Exception" in err) == (0,) + (False,) * 3, (
+        err
+    )
 
 
 def _peak(process: Any) -> int:

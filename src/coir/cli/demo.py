@@ -51,14 +51,17 @@ def demo(
 
 def _show(stage: Stage, title: str, *, disturbed: bool) -> None:
     with voice.progress("coir") as watch:
-        coir, certificate = read_with_coir(stage, disturbed=disturbed, watch=watch)
+        coir, certificate = read_with_coir(stage, rows=True, disturbed=disturbed, watch=watch)
+    with voice.progress("coir, ids alone") as watch:
+        ids, _ = read_with_coir(stage, rows=False, disturbed=disturbed, watch=watch)
     with voice.progress("The copied script") as watch:
         script = read_with_script(stage, disturbed=disturbed, watch=watch)
+    readings = {"coir": coir, "coir, ids alone": ids, "copied script": script}
     table = Table(title=title, title_justify="left", title_style="bold")
     table.add_column("")
     for column in ("time", "requests", "ids", "missed", "repeated", "changes"):
         table.add_column(column, justify="right")
-    for name, reading in (("coir", coir), ("copied script", script)):
+    for name, reading in readings.items():
         cells = (reading.requests, reading.ids, reading.missed, reading.repeated, reading.changes)
         table.add_row(name, f"{reading.seconds:.2f} s", *(f"{cell:,}" for cell in cells))
     console.print(table)

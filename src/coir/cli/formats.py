@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO, ClassVar
 
@@ -34,6 +35,9 @@ class Format(ABC):
 
     def end(self) -> None:  # noqa: B027 - most formats have nothing to write there
         """Write what stands after the last row."""
+
+    def abandon(self) -> None:  # noqa: B027 - most formats hold nothing to let go
+        """Let go of what is held, when the rows did not come to their end."""
 
 
 class Lines(Format):
@@ -131,6 +135,12 @@ class Parquet(Arrow):
         from pyarrow import parquet
 
         return parquet.ParquetWriter(self.file, self.schema)
+
+    def abandon(self) -> None:
+        """Close the writer while the file is open: it would complain when it is collected."""
+        if hasattr(self, "writer"):
+            with suppress(OSError, ValueError):
+                self.writer.close()
 
 
 FORMATS: dict[str, type[Format]] = {

@@ -152,12 +152,16 @@ def earlier_certificate(path: Path) -> Certificate:
 
 
 def _write(writer: Format, batches: Iterable[Sequence[Any]], *, at_once: bool) -> None:
-    writer.begin()
-    for batch in batches:
-        writer.write(batch)
-        if at_once:
-            writer.file.flush()
-    writer.end()
+    try:
+        writer.begin()
+        for batch in batches:
+            writer.write(batch)
+            if at_once:
+                writer.file.flush()
+        writer.end()
+    except BaseException:
+        writer.abandon()
+        raise
 
 
 def _batches(scan: Scan, *, rows: bool, at_once: bool) -> Iterable[Sequence[Any]]:
