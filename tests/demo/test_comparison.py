@@ -76,9 +76,10 @@ def _right(reading: Reading) -> bool:
     return reading.missed == reading.repeated == 0
 
 
-def test_at_rest(stage: Stage) -> None:
+@pytest.mark.parametrize("rows", [True, False])
+def test_at_rest(stage: Stage, rows: bool) -> None:
     """Undisturbed, on coir's server, both ways of reading are right; the requests are counted."""
-    reading, certificate = read_with_coir(stage, disturbed=False)
+    reading, certificate = read_with_coir(stage, rows=rows, disturbed=False)
     assert _right(reading)
     assert (reading.ids, reading.changes) == (1500, 0)
     assert reading.requests == certificate.requests > 0
@@ -87,9 +88,10 @@ def test_at_rest(stage: Stage) -> None:
     assert (script.ids, script.changes, script.requests) == (1500, 0, 16)
 
 
-def test_at_work(stage: Stage) -> None:
+@pytest.mark.parametrize("rows", [True, False])
+def test_at_work(stage: Stage, rows: bool) -> None:
     """While people work, coir misses and repeats nothing, and their changes are counted."""
-    reading, certificate = read_with_coir(stage, disturbed=True)
+    reading, certificate = read_with_coir(stage, rows=rows, disturbed=True)
     assert _right(reading), reading
     assert certificate.count == reading.ids
     script = read_with_script(stage, disturbed=True)

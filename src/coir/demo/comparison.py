@@ -34,12 +34,20 @@ class Reading:
 
 
 def read_with_coir(
-    stage: Stage, *, disturbed: bool, watch: Watcher | None = None
+    stage: Stage, *, rows: bool, disturbed: bool, watch: Watcher | None = None
 ) -> tuple[Reading, Certificate]:
-    """Read the dataset by coir, while people rest or work."""
+    """Read the dataset by coir, while people rest or work.
+
+    Its ids alone come as coir's server offers them; its rows, which the copied script reads
+    too, by windows, as from any server.
+    """
     scan = Scan(stage.dataset, watch=watch)
-    reading = _measure(stage, disturbed, lambda: (scan.ids(), scan.certificate.requests))
-    return reading, scan.certificate
+
+    def read() -> tuple[Sequence[int], int]:
+        ids = [image.id for image in scan] if rows else scan.ids()
+        return ids, scan.certificate.requests
+
+    return _measure(stage, disturbed, read), scan.certificate
 
 
 def read_with_script(stage: Stage, *, disturbed: bool, watch: Watcher | None = None) -> Reading:

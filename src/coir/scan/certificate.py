@@ -165,7 +165,8 @@ def certify(
         counted_at_start=plan.counted_at_start,
         counted_at_end=plan.counted_at_end,
         moved=tuple(
-            Stretch(one.window.start, one.window.stop, one.read, one.counted) for one in plan.moved
+            Stretch(one.window.start, one.window.stop, one.read, one.counted)
+            for one in sorted(plan.moved, key=lambda one: one.window)
         ),
         findings=tuple(
             Note(one.window.start, one.window.stop, one.problem.value, one.attempt, one.detail)
