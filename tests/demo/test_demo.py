@@ -75,7 +75,6 @@ def test_demo(folder: Path) -> None:
     [
         ("Starting the server", signal.SIGTERM),
         ("Making pictures", signal.SIGTERM),
-        ("Annotating some", signal.SIGTERM),
         ("Nobody else is at work", signal.SIGTERM),
         ("Starting the server", signal.SIGINT),
         ("Nobody else is at work", signal.SIGINT),
