@@ -26,8 +26,8 @@ from coir.server.state import ServerState
 from coir.server.store.engine import Store
 from coir.server.store.migration import migrate
 
-# Lists of ids that may be read at the same time. Each holds a connection and some 3 MB, at most
-# for a minute; two of them keep the process's share of two processors busy.
+# Lists of ids that may be read at the same time: each holds a connection and 3 MB (measured), for
+# a minute at most.
 SNAPSHOTS = 16
 
 

@@ -18,8 +18,9 @@ HEAD = "coir.head"
 class Stream(StreamingResponse):
     """JSON in pieces; each is made in a thread once the client has taken the one before.
 
-    After ``seconds`` it ends where it stands, with the connection: the client sees that the
-    answer is cut. ``pieces`` is closed at the end, however that comes, also when the client goes.
+    After ``seconds`` (and the piece that is being made then) it ends where it stands, with the
+    connection: the client sees that the answer is cut. ``pieces`` is closed at the end, however
+    that comes, also when the client goes.
     """
 
     media_type = "application/json"

@@ -115,6 +115,8 @@ def _images(
 
 
 def _categories(connection: Connection, ids: list[int]) -> list[dict[str, Any]]:
+    if not ids:  # a query costs a third of a millisecond, and of 5,000 images the text four
+        return []
     asked = select(categories.c.id, categories.c.name).where(
         categories.c.id.in_(ids), categories.c.deleted == false()
     )
