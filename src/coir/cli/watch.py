@@ -54,19 +54,20 @@ def watch(
     access = Access(server, username, password, cookie, basic)
     with open_server(access) as connection:
         place = connection.dataset(dataset)
-        voice.say(f"Watching {dataset} for new images; Ctrl-C ends it.")
         since: Certificate | None = None
         wait = every
         while True:
             try:
                 for new, certificate in watch_dataset(place, wanted, every=every, since=since):
-                    # What it begins with is no look, and says nothing of the server.
+                    if since is None:
+                        voice.say(f"Watching {dataset} for new images; Ctrl-C ends it.")
+                    # What it begins with again is no look, and says nothing of the server.
                     wait = wait if certificate is since else every
                     since = certificate
                     _print(new, format)
             except (ConnectionFailed, ServerFailed, IncompleteScan) as error:
                 wait = min(wait * 2, LONGEST_WAIT)
-                voice.say(f"{error.message} Looking again in {wait:.0f} s.")
+                voice.say(f"{error.message} Looking again in {wait:g} s.")
                 time.sleep(wait)
 
 
