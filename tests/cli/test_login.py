@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_
+import os
 import stat
 from pathlib import Path
 
@@ -36,13 +37,17 @@ class Home:
         self.folder = folder
         self.file = folder / "config" / "coir" / "credentials.json"
         self.ring = folder / "ring.json"
-        self.env = {"XDG_CONFIG_HOME": str(folder / "config"), "HOME": str(folder)}
+        self.env = {
+            "XDG_CONFIG_HOME": str(folder / "config"),
+            "HOME": str(folder),
+            "RING": str(self.ring),
+        }
         self.backend("keyring.backends.null.Keyring")
 
     def backend(self, name: str) -> None:
         """Choose the keyring; there are some of tests in ring.py."""
-        here = str(Path(__file__).parent)
-        self.env |= {"PYTHON_KEYRING_BACKEND": name, "PYTHONPATH": here, "RING": str(self.ring)}
+        paths = filter(None, (str(Path(__file__).parent), os.environ.get("PYTHONPATH")))
+        self.env |= {"PYTHON_KEYRING_BACKEND": name, "PYTHONPATH": os.pathsep.join(paths)}
 
     def run(self, *arguments: str, **env: str) -> Done:
         """Run a command; the password never shows."""
