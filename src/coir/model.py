@@ -98,12 +98,12 @@ class ServerInfo(msgspec.Struct, frozen=True):
     @property
     def features(self) -> tuple[str, ...]:
         """What the server offers beside the original's routes."""
-        return tuple(self.coir.get("features", ())) if self.coir else ()
+        return tuple((self.coir or {}).get("features") or ())
 
     @property
     def version(self) -> str:
         """The version in the server's own words."""
-        return str(self.coir["version"]) if self.coir else self.git.tag
+        return str((self.coir or {}).get("version") or self.git.tag)
 
 
 class User(msgspec.Struct, frozen=True):

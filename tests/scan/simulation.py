@@ -26,12 +26,15 @@ REQUEST_SECONDS = 4e-3
 class Simulation:
     """A dataset's ids on a server, and what serving them cost.
 
-    ``others`` is how many images of other datasets lie on each id of the range, between 0
-    and 1; ``timeout`` fails requests that take longer; ``after`` is called after each answer.
+    ``request`` is what any request costs, ``row`` what each row does; ``others`` is how many
+    images of other datasets lie on each id of the range, between 0 and 1; ``timeout`` fails
+    requests that take longer; ``after`` is called after each answer.
     """
 
     ids: list[int]
     others: float = 0.0
+    request: float = REQUEST_SECONDS
+    row: float = ROW_SECONDS
     timeout: float = 60.0
     after: Callable[[Ask], None] = lambda _ask: None
     clock: float = 0.0
@@ -55,7 +58,7 @@ class Simulation:
         rows = found[ask.offset : ask.offset + ask.limit]
         span = self._span(ask)
         counted = total + self.others * max(0, span - total)
-        work = REQUEST_SECONDS + counted * COUNT_SECONDS + len(rows) * ROW_SECONDS
+        work = self.request + counted * COUNT_SECONDS + len(rows) * self.row
         return total, rows, work
 
     def _span(self, ask: Ask) -> int:

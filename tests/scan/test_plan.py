@@ -33,6 +33,33 @@ def test_a_dense_dataset_is_read_in_few_windows(in_flight: int) -> None:
     assert len(simulation.served) < 60 * max(1, in_flight / 2)
 
 
+@pytest.mark.parametrize("in_flight", [1, 2, 4, 8])
+@pytest.mark.parametrize("request_seconds", [0.15, 2.0])
+def test_a_server_whose_requests_cost_much_is_asked_seldom(
+    in_flight: int, request_seconds: float
+) -> None:
+    """[W5] [W6] Where it is the request that takes long, asking for fewer rows is no remedy."""
+    simulation, planner = scanned(range(1, 100_001), in_flight, request=request_seconds, row=1e-6)
+    assert len(simulation.served) < 40
+    assert planner.pace.in_flight <= max(2, 0.65 / request_seconds)
+
+
+def test_a_server_that_becomes_slow_is_given_rest() -> None:
+    """[W6] When a row costs ten times as much half-way, windows shrink; nothing collapses."""
+    simulation = Simulation(list(range(1, 400_001)))
+
+    def someone_else_works(_ask: Ask) -> None:
+        if simulation.rows_served > 100_000:
+            simulation.row = 10 * ROW_SECONDS
+
+    simulation.after = someone_else_works
+    planner = WindowPlan(Ledger())
+    assert simulation.run(planner) == simulation.ids
+    late = [ask.limit for ask in simulation.served if ask.purpose is Purpose.READ][-4:]
+    assert max(late) * 10 * ROW_SECONDS < 1.5
+    assert len(simulation.served) < 150
+
+
 def test_no_answer_blocks_the_server_for_long() -> None:
     """[W6] The time an answer takes, with what queues before it, stays near the target."""
     simulation, _ = scanned(range(1, 1_000_001))
@@ -129,12 +156,12 @@ def test_filters_that_are_ignored_are_noticed() -> None:
     """[O3] A window that must be empty and is not shows that a proxy strips the filters."""
     planner = WindowPlan(Ledger())
     simulation = Simulation([1, 2, 3])
-    for ask in planner.asks():
-        total, ids, work = simulation.page(ask)
-        if ask.purpose is Purpose.EMPTY:
-            total, ids = 3, [1]
-        planner.answered(ask, total, ids, (), work)
-    assert planner.done
+    while not planner.done:
+        for ask in planner.asks():
+            total, ids, work = simulation.page(ask)
+            if ask.purpose is Purpose.EMPTY:
+                total, ids = 3, [1]
+            planner.answered(ask, total, ids, (), work)
     assert planner.refused
 
 
@@ -179,7 +206,7 @@ def test_slow_answers_make_the_plan_ask_for_less_at_a_time() -> None:
     for _ in range(6):
         for ask in planner.asks():
             total, ids, _ = simulation.page(ask)
-            planner.answered(ask, total, ids, (), 3.0)
+            planner.answered(ask, total, ids, (), 3e-3 * len(ids))
         planner.take()
     assert planner.pace.in_flight == 1
     assert len(planner.asks()) == 1

@@ -1,7 +1,10 @@
 """How much to ask for at once: learned from how long the answers take.
 
 The brake is a budget for the response time, not a pause: on a server that answers one
-request after the other, everybody else waits as long as our answer takes.
+request after the other, everybody else waits as long as our answer takes. Two things make
+an answer late, and each has its own remedy. Its rows cost time: then fewer are asked for.
+Other answers stand before it in a queue: then fewer are under way. What a request costs
+whatever its size is neither, and asking for less would only make more such requests.
 """
 
 from __future__ import annotations
@@ -16,13 +19,21 @@ __all__ = ["Pace"]
 # People at work hardly notice half a second; answers that are much shorter are mostly the
 # fixed cost of a request.
 TARGET_SECONDS = 0.5
+QUICK, SLOW = 0.6, 1.25  # times the target: between them all is well
 FIRST_ROWS = 1_000
 # A page of 200,000 rows cost the original 300 MB and blocked it for 5 s; one of 20,000
 # stays below a tenth of both, even where the answers come fast.
 MOST_ROWS = 20_000
 FEWEST_ROWS = 50
-# One answer says little; no answer changes the size by more than this factor.
-GROWTH = 4.0
+# One answer says little: none changes the size by more than this factor.
+STEP = 2.0
+# Rows a second gained by a step up that show that it was the requests that took long, and
+# lost by a step down that show the same.
+GAIN, LOSS = 1.25, 0.75
+# Empty stretches are crossed in strides that grow by this factor.
+STRIDE = 4.0
+# Two requests under way keep a server of one process busy while the client works.
+BUSY = 2
 
 
 @dataclass
@@ -39,9 +50,15 @@ class Pace:
     rows: float = FIRST_ROWS
     span: float = WIDEST
     in_flight: int = field(init=False)
+    # Rows a second before the size was changed last, at the same number under way; and how
+    # many answers of the present size have come: the first ones had less to wait for.
+    _before: float | None = None
+    _seen: int = 0
+    _tried: bool = False
+    _shrinking: bool = True
 
     def __post_init__(self) -> None:
-        self.in_flight = self.most_in_flight
+        self.in_flight = min(BUSY, self.most_in_flight)
 
     @property
     def limit(self) -> int:
@@ -58,25 +75,77 @@ class Pace:
         wanted = self.rows if expected >= 1.0 else 0.8 * self.rows / expected
         return max(1, int(min(wanted, self.span)))
 
+    def counted(self, width: int, seconds: float) -> None:
+        """Learn what counting costs: the seconds that a count of so many ids took."""
+        if seconds > 0:
+            self.span = max(1.0, min(self.span, width * self.target / seconds))
+
     def answered(self, width: int, total: int, rows: int, seconds: float) -> None:
-        """Learn from an answer: a window's width, its count, its rows, its time."""
+        """Learn from an answer.
+
+        Args:
+            width: how many ids its window spans.
+            total: how many rows the server counts there.
+            rows: how many of them came.
+            seconds: the time it took, with that of whatever it had to wait for.
+
+        """
         seen = (total + 0.5) / width if total < width else 1.0
-        self.density = max((self.density + seen) / 2, self.density / GROWTH)
-        factor = min(max(self.target / max(seconds, 1e-6), 1 / GROWTH), GROWTH)
-        if rows * 2 >= self.rows or (factor < 1 and rows * 8 >= self.rows):
-            self.rows = min(max(self.rows * factor, FEWEST_ROWS), MOST_ROWS)
-        elif factor < 1:
-            # Few rows, and slow all the same: it is the counting of the range that takes long.
-            self.span = max(1.0, min(self.span, width) * factor)
-        elif self.span < WIDEST:
-            self.span *= factor
-        if seconds > 2 * self.target:
-            self.in_flight = max(1, self.in_flight - 1)
-        elif seconds < self.target:
-            self.in_flight = min(self.most_in_flight, self.in_flight + 1)
+        self.density = max((self.density + seen) / 2, self.density / STRIDE)
+        # Only an answer of the present size tells something about it.
+        if self.rows / 2 < rows <= self.limit:
+            self._judge(rows, max(seconds, 1e-6))
+        elif seconds > SLOW * self.target:
+            self._allow(self.in_flight - 1)
 
     def failed(self, width: int) -> None:
         """Learn from a window that the server did not manage: ask for half, alone."""
-        self.rows = max(self.rows / 2, FEWEST_ROWS)
+        self._resize(1 / STEP, None)
         self.span = max(1.0, min(self.span, width) / 2)
-        self.in_flight = 1
+        self._allow(1)
+
+    def _judge(self, rows: int, seconds: float) -> None:
+        self._seen += 1
+        if seconds < QUICK * self.target:
+            if self.rows < MOST_ROWS:
+                self._resize(STEP, None)
+            else:
+                self._allow(self.in_flight + 1)
+        elif seconds > SLOW * self.target and self.in_flight > 1:
+            self._allow(self.in_flight - 1)
+        elif self._seen > self.in_flight:
+            speed = rows / seconds
+            gain = speed / self._before if self._before else 1.0
+            if seconds > SLOW * self.target:
+                self._search(speed, gain)
+            else:
+                self._explore(speed, gain)
+
+    def _search(self, speed: float, gain: float) -> None:
+        """Change the size of an answer that is slow although it is alone.
+
+        Downwards first; when that costs speed it is the request that takes long, and not
+        its rows, and larger answers are the better ones.
+        """
+        if self._shrinking and gain < LOSS:
+            self._shrinking = False
+        elif not self._shrinking and gain < GAIN:
+            self._shrinking = True
+        self._resize(1 / STEP if self._shrinking else STEP, speed)
+
+    def _explore(self, speed: float, gain: float) -> None:
+        """Try once whether larger answers bring more rows a second, and go on while they do."""
+        if gain > GAIN or not self._tried:
+            self._tried = True
+            self._resize(STEP, speed)
+        elif self._before is not None:
+            self._resize(1 / STEP, None)
+
+    def _resize(self, factor: float, speed: float | None) -> None:
+        self.rows = min(max(self.rows * factor, FEWEST_ROWS), MOST_ROWS)
+        self._before, self._seen = speed, 0
+
+    def _allow(self, in_flight: int) -> None:
+        in_flight = min(max(in_flight, 1), self.most_in_flight)
+        if in_flight != self.in_flight:
+            self.in_flight, self._before, self._seen = in_flight, None, 0

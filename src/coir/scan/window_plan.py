@@ -67,13 +67,16 @@ class WindowPlan(Plan):
         self._first = after_id + 1 if after_id else 0
         above = Window(self._first, WIDEST) if after_id else None
         self._probes = [Ask(Purpose.EMPTY, Window(1, 1))]
+        # Asked once the first has answered: then their times tell what counting costs.
+        self._more_probes: list[Ask] = []
+        self._empty_seconds = self._count_seconds = 0.0
         self._next_id = 0
         if resumed:
             self.high, self.low = resumed.high, resumed.low
             self.counted_at_start = resumed.counted_at_start
             self._next_id = resumed.next_id
         else:
-            self._probes += [Ask(Purpose.HIGHEST, above), Ask(Purpose.LOWEST, above)]
+            self._more_probes = [Ask(Purpose.HIGHEST, above), Ask(Purpose.LOWEST, above)]
         self._flying: set[Ask] = set()
         self._gaps: list[Gap] = []
         self._waiting: list[Reading] = []
@@ -105,7 +108,10 @@ class WindowPlan(Plan):
         return ready
 
     def _next(self) -> Ask | None:
-        if len(self._flying) >= self.pace.in_flight:
+        allowed = self.pace.in_flight
+        if self.phase is Phase.PROBE:
+            allowed = min(2, self.pace.most_in_flight)
+        if len(self._flying) >= allowed:
             return None
         if self._probes:
             return self._probes.pop(0)
@@ -144,6 +150,8 @@ class WindowPlan(Plan):
         problem = self.ledger.check(ask, total, ids)
         if ask.purpose is Purpose.EMPTY and problem is not Problem.NEGATIVE:
             self.filters_obeyed &= total == 0
+            self._empty_seconds = seconds
+            self._probes, self._more_probes = self._more_probes, []
         elif problem is Problem.OUTSIDE and ask.purpose in {Purpose.HIGHEST, Purpose.LOWEST}:
             self.filters_obeyed = False
         elif problem is not None:
@@ -153,6 +161,7 @@ class WindowPlan(Plan):
         elif ask.purpose is Purpose.HIGHEST:
             self.counted_at_start = total
             self.high = ids[-1] if ids else 0
+            self._count_seconds = seconds - self._empty_seconds
         elif ask.purpose is Purpose.LOWEST:
             self.low = ids[0] if ids else 0
         elif ask.purpose is Purpose.CLOSE:
@@ -219,6 +228,7 @@ class WindowPlan(Plan):
         self._next_id = whole.start
         left = max(0, (self.counted_at_start or 0) - self.ledger.read)
         self.pace.density = min(1.0, left / max(1, whole.width))
+        self.pace.counted(whole.width, self._count_seconds)
         self._gaps = [Gap(whole)] if self.counted_at_start and whole.width > 0 else []
         self.phase = Phase.READ
 
