@@ -13,6 +13,7 @@ import time
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, TypeVar
+from urllib.request import getproxies
 
 import httpx2
 import stamina
@@ -162,8 +163,9 @@ def _settings(url: str, credentials: Credentials) -> dict[str, Any]:
         "headers": {"user-agent": f"coir/{__version__}", "accept": "application/json"},
         "follow_redirects": False,
         "auth": _basic(credentials),
-        # Reading the machine's certificates takes 50 ms: not where there is no TLS.
-        "verify": url.startswith("https:"),
+        # Reading the machine's certificates takes 50 ms: not where there is no TLS, neither
+        # to the server nor to a proxy.
+        "verify": url.startswith("https:") or bool(getproxies()),
     }
 
 
