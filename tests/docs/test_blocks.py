@@ -6,11 +6,13 @@ Every fenced block of every page is run, but for these:
   Of them it is checked here that the command, or the extra, exists; the demo is run by
   tests/demo and, from an installed wheel with its extra, by tests/repository/test_wheel.py.
 - The two blocks that start and fill the server: the fixture `story` runs them.
+- `json` blocks, which are read; what they are is checked where that is described.
 - `text` blocks, which show something and are checked where that something is.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -25,6 +27,7 @@ from .story import Story, commands, steady
 PAGES = [page for page in markdown() if page != "README.zh-CN.md"]
 ALL = [block for page in PAGES for block in blocks(page)]
 SET_UP = re.compile(r"^(python3 run\.py|pip install|uv run) ", re.MULTILINE)
+LANGUAGES = {"sh", "console", "python", "json", "text"}
 STORY = re.compile(r'\$ coir serve|glob\("\*\.jpg"\)')
 
 
@@ -58,7 +61,7 @@ def test_the_two_readmes_have_the_same_shape_and_links() -> None:
 
 def test_every_block_is_of_a_language_that_is_run() -> None:
     """No block escapes by its language."""
-    unknown = [str(b) for b in ALL if b.language not in {"sh", "console", "python", "text"}]
+    unknown = [str(b) for b in ALL if b.language not in LANGUAGES]
     assert unknown == []
 
 
@@ -95,9 +98,18 @@ def test_console_blocks_print_what_they_show(story: Story, block: Block) -> None
     assert steady(story.console(block)) == steady(block.text)
 
 
+@pytest.mark.parametrize("block", of("json"), ids=str)
+def test_json_blocks_are_json(block: Block) -> None:
+    """A block that is called JSON can be read as such."""
+    assert json.loads(block.text)
+
+
 @pytest.mark.parametrize("block", of("python"), ids=str)
 def test_python_blocks_run(story: Story, block: Block) -> None:
     """A Python block runs without an error or a warning, and prints what its comments say."""
+    for above in of("console"):  # what it reads was written there
+        if above.page == block.page and above.line < block.line:
+            story.console(above)
     done = story.python(block.text)
     assert (done.code, done.err) == (0, ""), f"{block}\n{done.err}"
     for promised in re.findall(r"# prints (.+)$", block.text, re.MULTILINE):

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import coir.cli
 from coir.errors import CoirError
 
 from .command_help import every_command, rendered
 from .pages import read
 
 PAGE = "docs/cli.md"
+TALK = Path(coir.cli.__file__).with_name("talk.py")
 COMMANDS = [(words, params) for words, params in every_command()]
 
 
@@ -60,3 +63,9 @@ def test_every_error_has_a_code_of_its_own() -> None:
     codes = list(errors().values())
     assert len(set(codes)) == len(codes)
     assert {0, 130}.isdisjoint(codes)
+
+
+def test_every_event_has_its_row() -> None:
+    """The table of events has each kind of line that is written with --json-log."""
+    rows = re.findall(r"^\| `(\w+)` \| `", read(PAGE), re.MULTILINE)
+    assert set(rows) == set(re.findall(r'"event": "(\w+)"', TALK.read_text(encoding="utf-8")))
