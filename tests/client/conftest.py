@@ -1,40 +1,9 @@
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from importlib.util import find_spec
-
 import pytest
-import stamina
-
-from .serving import Scene, serving
 
 
-@pytest.fixture(params=[name for name in ("asyncio", "trio") if find_spec(name)])
+@pytest.fixture(params=["asyncio", "trio"])
 def anyio_backend(request: pytest.FixtureRequest) -> str:
-    """Asynchronous tests run on every event loop that is installed."""
+    """Asynchronous tests run on both event loops."""
     return str(request.param)
-
-
-@pytest.fixture(scope="package", autouse=True)
-def _environment() -> Iterator[None]:
-    """No proxy and no setting of the person who runs the tests takes part in them."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in list(os.environ):
-            if name.lower().endswith("_proxy") or name.startswith("COIR_"):
-                patch.delenv(name)
-        yield
-
-
-@pytest.fixture(scope="package")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    """One server with a few datasets, for tests that change nothing on it."""
-    with serving(tmp_path_factory.mktemp("client")) as running:
-        yield Scene(running)
-
-
-@pytest.fixture
-def hurried() -> Iterator[None]:
-    """Retries as often as otherwise, without the pauses between them."""
-    with stamina.set_testing(True, attempts=100, cap=True):
-        yield

@@ -1,3 +1,5 @@
+"""What all tests share: a clean environment, a server to read from, retries without pauses."""
+
 from __future__ import annotations
 
 import os
@@ -9,7 +11,7 @@ import stamina
 from client.serving import Scene, serving
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def _environment() -> Iterator[None]:
     """No proxy and no setting of the person who runs the tests takes part in them."""
     with pytest.MonkeyPatch.context() as patch:
@@ -19,10 +21,10 @@ def _environment() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """One server with a few datasets, for tests that change nothing on it."""
-    with serving(tmp_path_factory.mktemp("scan")) as running:
+    with serving(tmp_path_factory.mktemp("scene")) as running:
         yield Scene(running)
 
 
