@@ -7,6 +7,7 @@ leaving them out of the garbage collector doubles the speed of decoding (1.39 in
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -149,7 +150,7 @@ class IdList(msgspec.Struct):
 
     total: int
     query: dict[str, str]
-    ids: list[int]
+    ids: Sequence[int]
 
 
 class Details(msgspec.Struct, frozen=True, gc=False):

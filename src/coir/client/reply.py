@@ -19,7 +19,7 @@ from coir.errors import (
     UnexpectedAnswer,
 )
 
-__all__ = ["checked", "decoded"]
+__all__ = ["checked", "decoded", "not_json"]
 
 T = TypeVar("T")
 
@@ -68,10 +68,14 @@ def decoded(request: Request, answer: Answer, kind: type[T]) -> T:
     try:
         return decoder.decode(answer.body)  # type: ignore[return-value]
     except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
-        raise UnexpectedAnswer(
-            f"{_what(request)} answered with {_looks(answer)}: {wrong}.",
-            hint=NOT_COCO_HINT,
-        ) from wrong
+        raise not_json(request, answer, wrong) from wrong
+
+
+def not_json(request: Request, answer: Answer, wrong: Exception) -> UnexpectedAnswer:
+    """Say that a body is not the JSON it should be, and what it looks like instead."""
+    return UnexpectedAnswer(
+        f"{_what(request)} answered with {_looks(answer)}: {wrong}.", hint=NOT_COCO_HINT
+    )
 
 
 def _error(request: Request, answer: Answer) -> CoirError:

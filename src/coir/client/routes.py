@@ -9,6 +9,7 @@ import msgspec
 
 from coir.client.credentials import Credentials
 from coir.client.exchange import Operation, Request
+from coir.client.idlist import id_list
 from coir.client.reply import checked, decoded
 from coir.errors import AuthenticationFailed, DatasetNotFound, InvalidRequest
 from coir.model import (
@@ -141,7 +142,7 @@ def images(dataset_id: int, params: Mapping[str, str], row: type[Row]) -> Operat
 def image_ids(dataset_id: int, params: Mapping[str, str]) -> Operation[IdList]:
     """Read the ids of one instant: ``GET /api/dataset/{id}/ids``, on coir's server only."""
     request = Request("GET", f"/api/dataset/{dataset_id}/ids", params, attempts=1)
-    return decoded(request, (yield request), IdList)
+    return id_list(request, (yield request))
 
 
 def categories() -> Operation[list[CategoryInfo]]:
