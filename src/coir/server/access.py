@@ -2,7 +2,9 @@
 
 A dataset is seen and edited by its owner, by those it is shared with and by administrators;
 managed (shared, deleted, downloaded) by its owner and by administrators. An image, an annotation
-or a job has the rights of its dataset. What is not visible does not exist: the answer is the same.
+or a job has the rights of its dataset. A category is seen by whoever sees a dataset with it, and
+changed by its creator and by administrators. What is not visible does not exist: the answer is
+the same.
 """
 
 from typing import Annotated, Any
@@ -135,6 +137,29 @@ def visible_categories(connection: Connection, caller: Caller) -> ColumnElement[
         categories.c.deleted == false(),
         or_(categories.c.creator_id == caller.id, categories.c.id.in_(used)),
     )
+
+
+def visible_category(
+    connection: Connection, caller: Caller, category_id: int, message: str = "Invalid category id"
+) -> Row[Any]:
+    """The row of a living category that the caller may see, or a refusal."""
+    asked = select(categories).where(
+        categories.c.id == category_id, visible_categories(connection, caller)
+    )
+    row = connection.execute(asked).first()
+    if row is None:
+        raise refused(message)
+    return row
+
+
+def managed_category(
+    connection: Connection, caller: Caller, category_id: int, message: str, forbidden: str
+) -> Row[Any]:
+    """The row of a category that the caller made; 403 where it is visible only."""
+    row = visible_category(connection, caller, category_id, message)
+    if not (caller.is_admin or row.creator_id == caller.id):
+        raise refused(forbidden, 403)
+    return row
 
 
 def visible_tasks(caller: Caller) -> ColumnElement[bool]:

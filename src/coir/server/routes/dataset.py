@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict
 from typing import Any
 
@@ -22,11 +21,11 @@ from coir.server.access import (
 from coir.server.answers import answer, invalid, refused
 from coir.server.category import ids_of
 from coir.server.folders import OutsideError, checked_name
+from coir.server.pagination import paginated
 from coir.server.parameters import (
     ANYWHERE,
     Body,
     Values,
-    integer,
     mapping,
     query,
     required_text,
@@ -39,8 +38,6 @@ from coir.server.store.engine import now_ms
 from coir.server.store.tables import categories, datasets, images, shares, users
 
 router = APIRouter(prefix="/api/dataset")
-
-DEFAULT_LIMIT = 20
 
 
 @router.get("/")
@@ -184,24 +181,6 @@ def members(request: Request, dataset_id: int, caller: SignedIn) -> Response:
         asked = select(users).where(or_(users.c.id == row.owner_id, users.c.id.in_(shared)))
         found = connection.execute(asked.order_by(users.c.id)).all()
     return answer([wire.member(row) for row in found])
-
-
-def paginated(given: dict[str, str], total: int) -> tuple[dict[str, int], int, int]:
-    """The recorded `pagination` of a list with `total` rows, its offset and its limit.
-
-    A page below 1 is the first; beyond the last the original crashes.
-    """
-    page = integer(given, "page", 1) or 0
-    limit = integer(given, "limit", DEFAULT_LIMIT) or 0
-    if limit < 1:
-        raise invalid({"limit": "a page has at least 1 row"})
-    count = math.ceil(total / limit) if limit < total else 1
-    current = max(page, 1)
-    if current > count:
-        raise invalid({"page": f"the last page is {count}"})
-    start = (current - 1) * limit
-    shown = {"start": start, "end": min(start + limit, total), "pages": count, "page": page}
-    return shown | {"total": total}, start, limit
 
 
 def _counted(connection: Connection, caller: Caller, dataset: Row[Any]) -> dict[str, Any]:

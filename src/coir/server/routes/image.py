@@ -24,9 +24,9 @@ from coir.server.access import (
 )
 from coir.server.answers import Refusal, answer, invalid, refused, unsuccessful
 from coir.server.folders import Incoming, OutsideError, logical_directory, segments
+from coir.server.pagination import page_count
 from coir.server.parameters import integer, parsed_integer, query, truth
 from coir.server.pictures import THUMBNAIL, PictureError, as_jpeg, has_picture_name, measure
-from coir.server.routes.page import page_count
 from coir.server.state import ServerState, state_of
 from coir.server.store.engine import now_ms
 from coir.server.store.tables import images

@@ -15,6 +15,7 @@ from coir.server.access import SignedIn
 from coir.server.answers import answer, invalid
 from coir.server.filters import Condition, FilterError, parse
 from coir.server.folders import logical_directory
+from coir.server.pagination import DEFAULT_LIMIT, page_count
 from coir.server.parameters import MAX_INTEGER, parsed_integer, query
 from coir.server.selection import Selection
 from coir.server.state import state_of
@@ -23,7 +24,6 @@ from coir.server.store.tables import categories
 
 router = APIRouter(prefix="/api/dataset")
 
-DEFAULT_LIMIT = 20
 DEFAULT_ORDER = "file_name"
 
 
@@ -86,15 +86,6 @@ def data(request: Request, dataset_id: int, caller: SignedIn) -> Response:
         }
     body["time_ms"] = round((time.perf_counter() - started) * 1000)
     return answer(body)
-
-
-def page_count(total: int, limit: int) -> int:
-    """The recorded number of pages: one too many when the limit divides the total.
-
-    A negative limit gives a negative number, rounded towards zero (recorded: per_page=-2).
-    """
-    whole = total // abs(limit)
-    return (whole if limit > 0 else -whole) + 1
 
 
 def _fields(text: str) -> tuple[str, ...]:
