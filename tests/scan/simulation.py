@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from coir.errors import ConnectionFailed
-from coir.scan.ask import Ask, Purpose
+from coir.scan.ask import Ask, Purpose, Reply
 from coir.scan.ledger import Ledger
 from coir.scan.plan import Plan
 from coir.scan.window_plan import WindowPlan
@@ -86,7 +86,7 @@ class Simulation:
                 planner.failed(ask, ConnectionFailed("timed out", timed_out=True))
             else:
                 self.rows_served += len(rows)
-                planner.answered(ask, total, rows, (), self.clock - sent)
+                planner.answered(ask, Reply(total, rows, seconds=self.clock - sent))
             came += [image_id for reading in planner.take() for image_id in reading.ids]
             self.after(ask)
         return came

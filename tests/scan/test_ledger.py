@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coir.scan.ask import Ask, Purpose, Window
+from coir.scan.ask import Ask, Purpose, Reply, Window
 from coir.scan.ledger import NEWEST, Ledger, Problem, Reading
 
 TEN = Ask(Purpose.READ, Window(10, 20), limit=5)
@@ -34,13 +34,13 @@ TEN = Ask(Purpose.READ, Window(10, 20), limit=5)
 )
 def test_what_is_refused(total: int, ids: list[int], problem: Problem | None) -> None:
     """[L1] [L2] [L3] [L4] [L5] Each way in which an answer can be wrong, and the right ones."""
-    assert Ledger().check(TEN, total, ids) is problem
+    assert Ledger().check(TEN, Reply(total, ids)) is problem
 
 
 @given(total=st.integers(-3, 12), ids=st.lists(st.integers(5, 25), max_size=8))
 def test_whatever_is_accepted_is_right(total: int, ids: list[int]) -> None:
     """[L1] [L2] [L3] [L4] [L5] An accepted answer is the beginning of its window, or all of it."""
-    if Ledger().check(TEN, total, ids) is None:
+    if Ledger().check(TEN, Reply(total, ids)) is None:
         assert ids == sorted(set(ids))
         assert all(10 <= image_id < 20 for image_id in ids)
         assert len(ids) == min(total, 5)

@@ -12,6 +12,7 @@ PROGRAM = """
 import resource
 from coir.client.exchange import Answer, Request
 from coir.client.idlist import id_list
+from coir.scan.ask import Reply
 from coir.scan.ledger import Ledger
 from coir.scan.snapshot_plan import SnapshotPlan
 
@@ -24,7 +25,7 @@ given = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 plan = SnapshotPlan(Ledger())
 (ask,) = plan.asks()
 found = id_list(Request("GET", "/ids"), Answer(200, {}, body, 1.0))
-plan.answered(ask, found.total, found.ids, (), 1.0)
+plan.answered(ask, Reply(found.total, found.ids, seconds=1.0))
 plan.take()
 assert len(plan.ledger.ids) == COUNT
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from coir.errors import ConnectionFailed, ServerFailed, UnexpectedAnswer
-from coir.scan.ask import Ask, Purpose
+from coir.scan.ask import Ask, Purpose, Reply
 from coir.scan.certificate import Context, Totals, Verdict, certify
 from coir.scan.ledger import Ledger
 from coir.scan.window_plan import WindowPlan
@@ -109,7 +109,7 @@ class ScanMachine(RuleBasedStateMachine):
 
     def deliver(self, ask: Ask, total: int, rows: list[int], seconds: float) -> None:
         """Hand an answer to the planner, take what is ready, and let it send more."""
-        self.planner.answered(ask, total, rows, (), seconds)
+        self.planner.answered(ask, Reply(total, rows, seconds=seconds))
         self.came += [i for reading in self.planner.take() for i in reading.ids]
         self.send()
 

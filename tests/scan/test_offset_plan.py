@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coir.errors import ConnectionFailed, ServerFailed
-from coir.scan.ask import Ask
+from coir.scan import offset_plan
+from coir.scan.ask import Ask, Reply
 from coir.scan.ledger import Ledger, Problem
 from coir.scan.offset_plan import OffsetPlan
 
@@ -15,7 +17,7 @@ Change = tuple[str, int]
 
 def small(count: int) -> OffsetPlan:
     """Give a plan with small pages, so that a small dataset has many."""
-    return OffsetPlan(Ledger(), counted_at_start=count, fewest_rows=12)
+    return OffsetPlan(Ledger(), counted_at_start=count, largest=12)
 
 
 def page(live: set[int], ask: Ask) -> tuple[int, list[int]]:
@@ -56,7 +58,7 @@ def test_nothing_that_was_there_throughout_is_lost(count: int, changes: list[lis
                 plan.failed(ask, ConnectionFailed("lost"))
                 (ask,) = plan.asks()
         total, ids = page(live, ask)
-        plan.answered(ask, total, ids, (), 0.1)
+        plan.answered(ask, Reply(total, ids, seconds=0.1))
         came += [i for reading in plan.take() for i in reading.ids]
     assert plan.done
     assert plan.error is None
@@ -75,9 +77,9 @@ def test_pages_that_no_longer_overlap_are_read_from_further_back() -> None:
         if ask.page == 2:
             live -= set(range(1, 41))
         total, ids = page(live, ask)
-        plan.answered(ask, total, ids, (), 0.1)
+        plan.answered(ask, Reply(total, ids, seconds=0.1))
         came += [i for reading in plan.take() for i in reading.ids]
-    assert came == list(range(1, 101))
+    assert came == [*range(1, 13), *range(41, 101)]
     assert plan.reread
     assert any(one.problem is Problem.GAP for one in plan.ledger.findings)
 
@@ -88,11 +90,11 @@ def test_an_undisturbed_listing_takes_few_pages() -> None:
     plan = OffsetPlan(Ledger(), counted_at_start=len(live))
     while not plan.done:
         (ask,) = plan.asks()
-        plan.answered(ask, len(live), live[ask.offset : ask.offset + ask.limit], (), 0.1)
+        plan.answered(ask, Reply(len(live), live[ask.offset : ask.offset + ask.limit], seconds=0.1))
         plan.take()
     assert plan.ledger.count == 200_000
     assert plan.counted_at_end == 200_000
-    assert plan.requests <= 1.3 * 200_000 / plan._largest + 2
+    assert plan.requests <= 1.2 * 200_000 / plan._largest + 2
 
 
 def test_a_page_that_cannot_be_had_ends_the_scan() -> None:
@@ -103,3 +105,33 @@ def test_a_page_that_cannot_be_had_ends_the_scan() -> None:
         plan.failed(ask, ServerFailed("500", status=500))
     assert plan.done
     assert isinstance(plan.error, ServerFailed)
+
+
+@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("cap", [20, 50, 400])
+def test_a_server_that_caps_its_pages(cap: int, told: bool) -> None:
+    """[O1] Pages of a server that gives fewer rows than it is asked for lie where it has them."""
+    live = list(range(1, 1_501))
+    plan, came = OffsetPlan(Ledger(), counted_at_start=len(live)), []
+    for _ in range(5_000):
+        if plan.done:
+            break
+        (ask,) = plan.asks()
+        size = min(ask.limit, cap)
+        begin = (ask.page - 1) * size
+        reply = Reply(len(live), live[begin : begin + size], per_page=size if told else ask.limit)
+        plan.answered(ask, reply)
+        came += [i for reading in plan.take() for i in reading.ids]
+    assert plan.error is None
+    assert came == live
+    assert plan.requests < 4 * 1_500 / cap + 20
+
+
+def test_pages_of_one_row_cannot_overlap() -> None:
+    """[O1] Where pages cannot overlap, nothing is claimed."""
+    plan = OffsetPlan(Ledger(), counted_at_start=10)
+    while not plan.done:
+        (ask,) = plan.asks()
+        plan.answered(ask, Reply(10, [ask.page], per_page=1))
+        plan.take()
+    assert plan.error is offset_plan.TOO_FEW

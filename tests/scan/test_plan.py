@@ -7,7 +7,7 @@ import random
 import pytest
 
 from coir.errors import AuthenticationFailed, ServerFailed
-from coir.scan.ask import Ask, Purpose
+from coir.scan.ask import Ask, Purpose, Reply
 from coir.scan.ledger import Ledger
 from coir.scan.pace import MOST_ROWS, TARGET_SECONDS
 from coir.scan.plan import ATTEMPTS, Phase
@@ -21,7 +21,7 @@ PROBES_AND_COUNT = 4
 def answer(planner: WindowPlan, simulation: Simulation, ask: Ask) -> None:
     """Answer a request from the simulation."""
     total, ids, work = simulation.page(ask)
-    planner.answered(ask, total, ids, (), work)
+    planner.answered(ask, Reply(total, ids, seconds=work))
 
 
 @pytest.mark.parametrize("in_flight", [1, 2, 4, 16])
@@ -117,7 +117,7 @@ def test_a_window_that_always_fails_ends_the_scan() -> None:
                 planner.failed(ask, broken)
             else:
                 total, rows, work = simulation.page(ask)
-                planner.answered(ask, total, rows, (), work)
+                planner.answered(ask, Reply(total, rows, seconds=work))
         planner.take()
     assert planner.error is broken
     assert len([f for f in planner.ledger.findings if 700 in f.window]) == ATTEMPTS
@@ -161,7 +161,7 @@ def test_filters_that_are_ignored_are_noticed() -> None:
             total, ids, work = simulation.page(ask)
             if ask.purpose is Purpose.EMPTY:
                 total, ids = 3, [1]
-            planner.answered(ask, total, ids, (), work)
+            planner.answered(ask, Reply(total, ids, seconds=work))
     assert planner.refused
 
 
@@ -206,8 +206,27 @@ def test_slow_answers_make_the_plan_ask_for_less_at_a_time() -> None:
     for _ in range(6):
         for ask in planner.asks():
             total, ids, _ = simulation.page(ask)
-            planner.answered(ask, total, ids, (), 3e-3 * len(ids))
+            planner.answered(ask, Reply(total, ids, seconds=3e-3 * len(ids)))
         planner.take()
     assert planner.pace.in_flight == 1
     assert len(planner.asks()) == 1
     assert planner.pace.limit < 300
+
+
+@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("cap", [1, 100, 700])
+def test_a_server_that_caps_its_pages_is_read_in_smaller_ones(cap: int, told: bool) -> None:
+    """[L5] [W3] A fork that gives fewer rows than it is asked for, whether it says so or not."""
+    simulation = Simulation(list(range(1, 5_001)))
+    planner, came = WindowPlan(Ledger(), in_flight=2), []
+    asked = 0
+    while not planner.done:
+        for ask in planner.asks():
+            asked += 1
+            total, ids, work = simulation.page(ask)
+            per_page = min(cap, ask.limit) if told else ask.limit
+            planner.answered(ask, Reply(total, ids[:cap], (), work, per_page))
+        came += [i for reading in planner.take() for i in reading.ids]
+    assert planner.error is None
+    assert came == simulation.ids
+    assert asked < 2 * 5_000 / cap + 20

@@ -18,6 +18,7 @@ import pytest
 import coir
 from client.serving import Serving, serving
 from coir.scan import Filter, Scan
+from coir.scan.offset_plan import OffsetPlan
 from coir.scan.pace import Pace
 from server.running import created
 
@@ -111,7 +112,7 @@ def test_scans_among_writers_and_failures(
     """[S1] [S2] [S3] [S4] Each image there throughout comes once, and each verdict is justified."""
     monkeypatch.setattr("coir.scan.window_plan.Pace", partial(Pace, rows=100))
     monkeypatch.setattr("coir.scan.pace.MOST_ROWS", 300)
-    monkeypatch.setattr("coir.scan.offset_plan.FEWEST_ROWS", 300)
+    monkeypatch.setattr("coir.scan.run.OffsetPlan", partial(OffsetPlan, largest=300))
     verdicts = set()
     with serving(tmp_path) as server:
         dataset_id = created(server.user("admin"), "busy", categories=["cat"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from coir.errors import UnexpectedAnswer
-from coir.scan.ask import Window
+from coir.scan.ask import Reply, Window
 from coir.scan.certificate import Context, Totals, Verdict, certify
 from coir.scan.ledger import Ledger, Problem
 from coir.scan.snapshot_plan import SnapshotPlan
@@ -16,7 +16,7 @@ def test_one_answer_is_a_whole_scan() -> None:
     plan = SnapshotPlan(Ledger())
     (ask,) = plan.asks()
     assert ask.params == {}
-    plan.answered(ask, 3, [2, 5, 9], (), 0.1)
+    plan.answered(ask, Reply(3, [2, 5, 9], seconds=0.1))
     (reading,) = plan.take()
     assert list(reading.ids) == [2, 5, 9]
     assert plan.done
@@ -32,7 +32,7 @@ def test_what_does_not_add_up_is_asked_for_again_and_then_given_up() -> None:
     for attempt in range(4):
         (ask,) = plan.asks()
         assert ask.attempt == attempt
-        plan.answered(ask, 3, [2, 5], (), 0.1)
+        plan.answered(ask, Reply(3, [2, 5], seconds=0.1))
         assert plan.take() == []
     assert plan.done
     assert isinstance(plan.error, UnexpectedAnswer)

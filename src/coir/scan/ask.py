@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-__all__ = ["WIDEST", "Ask", "Purpose", "Window"]
+__all__ = ["WIDEST", "Ask", "Purpose", "Reply", "Window"]
 
 # More ids than any dataset spans, and a number that every database takes.
 WIDEST = 2**62
@@ -82,3 +84,23 @@ class Ask:
     def again(self) -> Ask:
         """Give the same request, for another attempt."""
         return replace(self, attempt=self.attempt + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to a request: the count of its window, the ids and rows that came with it.
+
+    ``seconds`` is the time it took; ``per_page`` how many rows the server gives at most, in
+    its own words, where that is less than was asked for.
+    """
+
+    total: int
+    ids: Sequence[int]
+    rows: Sequence[Any] = ()
+    seconds: float = 0.0
+    per_page: int | None = None
+
+    def limit(self, ask: Ask) -> int:
+        """How many rows could come: what was asked for, or what the server gives."""
+        given = self.per_page
+        return given if given is not None and 0 < given < ask.limit else ask.limit

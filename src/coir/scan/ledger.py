@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from coir.scan.ask import Ask, Window
+from coir.scan.ask import Ask, Reply, Window
 
 __all__ = ["Finding", "Ledger", "Problem", "Reading", "Segment"]
 
@@ -85,21 +85,22 @@ class Ledger:
     findings: list[Finding] = field(default_factory=list)
     _digest: Any = field(default_factory=hashlib.sha256)
 
-    def check(self, ask: Ask, total: int, ids: Sequence[int]) -> Problem | None:
+    def check(self, ask: Ask, reply: Reply) -> Problem | None:
         """Say what is wrong with an answer, if anything.
 
         An answer that holds as many rows as were asked for, and fewer than it counts,
         is right: it is the beginning of its window.
         """
+        total, ids, limit = reply.total, reply.ids, reply.limit(ask)
         if total < 0:
             return Problem.NEGATIVE
         if not ascending(ids):
             return Problem.DISORDER
         if ask.window and ids and not (ids[0] in ask.window and ids[-1] in ask.window):
             return Problem.OUTSIDE
-        if len(ids) > ask.limit or len(ids) > total:
+        if len(ids) > limit or len(ids) > total:
             return Problem.SURPLUS
-        if len(ids) < min(max(0, total - ask.offset), ask.limit):
+        if len(ids) < min(max(0, total - ask.offset), limit):
             return Problem.SHORT
         return None
 

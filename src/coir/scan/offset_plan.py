@@ -1,26 +1,29 @@
 """Reads a dataset by overlapping pages: the plan where filters do not pass.
 
 A proxy or a fork may strip the parameters that windows need; ``page``, ``limit`` and
-``order=id`` always pass. Page *k* is asked for with a limit one smaller than page *k-1*,
-so that it begins *k-1* rows before the other one ended. As long as it begins at an id
-that has been seen, no row between them can have been skipped, however many were deleted
-meanwhile [O1]; if it does not, an earlier page is read again [O2].
+``order=id`` always pass. The limit of each page is chosen so that it begins a little before
+the one before it ended. As long as it begins at an id that has been seen, no row between
+them can have been skipped, however many were deleted meanwhile [O1]; if it does not, an
+earlier page is read again [O2].
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import isqrt
-from typing import Any
-
-from coir.errors import CoirError
-from coir.scan.ask import WIDEST, Ask, Purpose, Window
+from coir.errors import CoirError, UnexpectedAnswer
+from coir.scan.ask import WIDEST, Ask, Purpose, Reply, Window
+from coir.scan.cap import Cap
 from coir.scan.ledger import Finding, Ledger, Problem, Reading
 from coir.scan.plan import Phase, Plan, passing
 
 __all__ = ["OffsetPlan"]
 
-FEWEST_ROWS = 1_000
+# Each page makes the original count and skip everything before it: few, and as large as
+# still answers within about a second there.
+LARGEST = 5_000
+TOO_FEW = UnexpectedAnswer(
+    "The server gives too few rows a page for pages to overlap, and ignores filters.",
+    hint="Ask the server directly, without the proxy.",
+)
 
 
 class OffsetPlan(Plan):
@@ -29,23 +32,21 @@ class OffsetPlan(Plan):
     Args:
         ledger: where readings are entered.
         counted_at_start: how many rows the server counted at the start.
-        fewest_rows: how large the first page is at least.
+        largest: how many rows a page holds at the most.
 
     """
 
     strategy = "overlapping pages"
 
-    def __init__(
-        self, ledger: Ledger, *, counted_at_start: int, fewest_rows: int = FEWEST_ROWS
-    ) -> None:
+    def __init__(self, ledger: Ledger, *, counted_at_start: int, largest: int = LARGEST) -> None:
         super().__init__(ledger)
         self.phase = Phase.READ
         self.counted_at_start = counted_at_start
         self._seen = 0  # the largest id that has been read
-        # The pages shrink by a row each: so large that they reach the end long before.
-        self._largest = max(fewest_rows, 4 * isqrt(counted_at_start))
+        self._largest = largest
         self._next: Ask | None = Ask(Purpose.PAGE, limit=self._largest)
         self._ready: list[Reading] = []
+        self._cap = Cap()
 
     def asks(self) -> list[Ask]:
         """Give the request to send now, if none is under way."""
@@ -65,42 +66,59 @@ class OffsetPlan(Plan):
         elif self.note(ask, Problem.FAILED, error):
             self._next = ask.again()
 
-    def answered(
-        self, ask: Ask, total: int, ids: Sequence[int], rows: Sequence[Any], seconds: float
-    ) -> None:
+    def answered(self, ask: Ask, reply: Reply) -> None:
         """Learn from an answer."""
-        problem = self.ledger.check(ask, total, ids)
-        if problem is not None:
-            if self.note(ask, problem):
-                self._next = ask.again()
+        problem = self.ledger.check(ask, reply)
+        limit = self._cap.limit(ask, reply, problem)
+        if problem is not None and self.note(ask, problem):
+            self._next = ask.again()
+        if self.done:
+            return
+        if limit < ask.limit and ask.purpose is Purpose.PAGE:
+            # The server gives fewer rows: its pages lie elsewhere than was thought.
+            self._largest = limit
+            self._next = Ask(Purpose.PAGE, limit=limit)
+        elif problem is not None:
+            return
         elif ask.purpose is Purpose.CLOSE:
-            self.counted_at_end = total
+            self.counted_at_end = reply.total
             self.phase = Phase.DONE
-        elif ask.page > 1 and not (ids and ids[0] <= self._seen):
+        elif ask.page > 1 and not (reply.ids and reply.ids[0] <= self._seen):
             # [O2] So much was deleted that the pages no longer overlap.
             self.reread += 1
             beyond = Window(self._seen + 1, WIDEST)
             self.ledger.findings.append(Finding(beyond, Problem.GAP, ask.attempt))
             self._next = Ask(Purpose.PAGE, limit=ask.limit, page=ask.page - 1)
         else:
-            self._read(ask, total, ids, rows)
+            self._read(ask, reply)
 
-    def _read(self, ask: Ask, total: int, ids: Sequence[int], rows: Sequence[Any]) -> None:
+    def _read(self, ask: Ask, reply: Reply) -> None:
+        ids = reply.ids
         known = sum(image_id <= self._seen for image_id in ids)
         if known < len(ids):
             window = Window(self._seen + 1, ids[-1] + 1)
-            self._ready.append(Reading(window, ids[known:], rows[known:]))
+            self._ready.append(Reading(window, ids[known:], reply.rows[known:]))
             self.low = ids[known] if self.low is None else self.low
             self.high = self._seen = ids[-1]
-        if ask.offset + len(ids) < total:
+        if ask.offset + len(ids) < reply.total:
             self._next = self._following(ask)
         else:
             self.phase = Phase.CLOSE
             self._next = Ask(Purpose.CLOSE)
 
     def _following(self, ask: Ask) -> Ask:
-        """Give the page that begins before this one ends, by as many rows as its number."""
-        if ask.limit > self._largest // 2:
-            return Ask(Purpose.PAGE, limit=ask.limit - 1, page=ask.page + 1)
+        """Give the page that reaches furthest and begins before this one ends.
+
+        Of rows that have been read it holds a twentieth again where that can be had: as
+        many may be deleted before the next page has to be read anew.
+        """
         last = ask.offset + ask.limit - 1
-        return Ask(Purpose.PAGE, limit=self._largest, page=last // self._largest + 1)
+
+        def worth(limit: int) -> tuple[bool, int]:
+            overlap = last % limit + 1
+            return overlap * 20 >= limit, limit - overlap
+
+        limit = max(range(self._largest, self._largest // 2, -1), key=worth)
+        if worth(limit)[1] == 0:
+            self.give_up(TOO_FEW)
+        return Ask(Purpose.PAGE, limit=limit, page=last // limit + 1)

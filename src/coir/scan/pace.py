@@ -49,6 +49,7 @@ class Pace:
     target: float = TARGET_SECONDS
     rows: float = FIRST_ROWS
     span: float = WIDEST
+    most_rows: int = field(default_factory=lambda: MOST_ROWS)
     in_flight: int = field(init=False)
     # Rows a second before the size was changed last, at the same number under way; and how
     # many answers of the present size have come: the first ones had less to wait for.
@@ -74,6 +75,11 @@ class Pace:
         expected = max(density or self.density, 1.0 / WIDEST)
         wanted = self.rows if expected >= 1.0 else 0.8 * self.rows / expected
         return max(1, int(min(wanted, self.span)))
+
+    def cap(self, rows: int) -> None:
+        """Learn that no answer holds more rows than this."""
+        self.most_rows = min(self.most_rows, rows)
+        self._resize(1.0, None)
 
     def counted(self, width: int, seconds: float) -> None:
         """Learn what counting costs: the seconds that a count of so many ids took."""
@@ -107,7 +113,7 @@ class Pace:
     def _judge(self, rows: int, seconds: float) -> None:
         self._seen += 1
         if seconds < QUICK * self.target:
-            if self.rows < MOST_ROWS:
+            if self.rows < self.most_rows:
                 self._resize(STEP, None)
             else:
                 self._allow(self.in_flight + 1)
@@ -142,7 +148,7 @@ class Pace:
             self._resize(1 / STEP, None)
 
     def _resize(self, factor: float, speed: float | None) -> None:
-        self.rows = min(max(self.rows * factor, FEWEST_ROWS), MOST_ROWS)
+        self.rows = min(max(self.rows * factor, FEWEST_ROWS), self.most_rows)
         self._before, self._seen = speed, 0
 
     def _allow(self, in_flight: int) -> None:

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from coir.errors import CoirError, ConnectionFailed, ServerFailed, UnexpectedAnswer
-from coir.scan.ask import Ask, Window
+from coir.scan.ask import Ask, Reply, Window
 from coir.scan.ledger import Finding, Ledger, Problem, Reading
 
 __all__ = ["ATTEMPTS", "Moved", "Phase", "Plan"]
@@ -73,10 +72,8 @@ class Plan(ABC):
         """Give the requests to send now; counts them."""
 
     @abstractmethod
-    def answered(
-        self, ask: Ask, total: int, ids: Sequence[int], rows: Sequence[Any], seconds: float
-    ) -> None:
-        """Learn from an answer: its count, its ids, and the rows they belong to."""
+    def answered(self, ask: Ask, reply: Reply) -> None:
+        """Learn from an answer."""
 
     @abstractmethod
     def failed(self, ask: Ask, error: CoirError) -> None:

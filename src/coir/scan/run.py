@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from coir.client import routes
 from coir.client.exchange import Answer, Operation
 from coir.errors import CoirError, IncompleteScan, InvalidRequest, UnexpectedAnswer
 from coir.model import Image, ImageId
-from coir.scan.ask import WIDEST, Ask, Purpose, Window
+from coir.scan.ask import WIDEST, Ask, Purpose, Reply, Window
 from coir.scan.certificate import Certificate, Context, Totals, certify
 from coir.scan.details import Filler
 from coir.scan.filter import Compiled
@@ -39,13 +39,10 @@ Watcher = Callable[[Progress], None]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of one request: count, ids and rows, and the seconds it took; or an error."""
+    """What came of one request: a reply or an error."""
 
     ask: Ask
-    total: int = 0
-    ids: Sequence[int] = ()
-    rows: Sequence[Any] = ()
-    seconds: float = 0.0
+    reply: Reply | None = None
     error: BaseException | None = None
 
 
@@ -127,8 +124,8 @@ class Run:
             )
         first = self.compiled.after_id
         window = Window(first + 1, WIDEST) if first else None
-        result = yield from self.operation(Ask(Purpose.CLOSE, window))
-        return result.total
+        reply = yield from self._route(Ask(Purpose.CLOSE, window))
+        return reply.total
 
     def filled(self, reading: Reading) -> Operation[Sequence[Any]]:
         """Give the rows of a reading with the fields that were asked for."""
@@ -139,8 +136,8 @@ class Run:
 
     def newest(self) -> Operation[int]:
         """Ask for the largest id of the dataset; 0 when it has none."""
-        result = yield from self.operation(Ask(Purpose.HIGHEST))
-        return result.ids[0] if result.ids else 0
+        reply = yield from self._route(Ask(Purpose.HIGHEST))
+        return reply.ids[0] if reply.ids else 0
 
     def asks(self) -> list[Ask]:
         """Give the requests to send now.
@@ -168,8 +165,8 @@ class Run:
                 self.totals.retries += answer.retries
                 self.totals.bytes_received += len(answer.body)
         except StopIteration as stop:
-            total, ids, rows = stop.value
-            return Result(ask, total, ids, rows, seconds)
+            reply: Reply = stop.value
+            return Result(ask, replace(reply, seconds=seconds))
 
     def report(self, result: Result) -> list[Reading]:
         """Tell the plan of a result, and give the readings that are ready.
@@ -180,11 +177,11 @@ class Run:
         """
         plan = self.plan
         self.under_way -= 1
-        if result.error is None:
-            plan.answered(result.ask, result.total, result.ids, result.rows, result.seconds)
+        if result.reply is not None:
+            plan.answered(result.ask, result.reply)
         elif isinstance(result.error, CoirError):
             plan.failed(result.ask, result.error)
-        else:
+        elif result.error is not None:
             raise result.error
         before = len(plan.ledger.segments)
         readings = plan.take()
@@ -232,19 +229,20 @@ class Run:
         self.totals.details_missing = self.filler.missing if self.filler else 0
         return certify(self.plan, self.context, checks, self.totals, times)
 
-    def _route(self, ask: Ask) -> Operation[tuple[int, Sequence[int], Sequence[Any]]]:
+    def _route(self, ask: Ask) -> Operation[Reply]:
         dataset_id = self.context.dataset_id
         params = {**self.compiled.params, **ask.params}
         if ask.purpose is Purpose.SNAPSHOT:
             snapshot = yield from routes.image_ids(dataset_id, params)
             if snapshot.query != params:
                 raise UnexpectedAnswer("Something on the way to the server changes filters.")
-            return snapshot.total, snapshot.ids, ()
+            return Reply(snapshot.total, snapshot.ids)
         if self.row is Image:
             images = yield from routes.images(dataset_id, params, Image)
-            return images.total, [row.id for row in images.images], images.images
-        ids = yield from routes.images(dataset_id, params, ImageId)
-        return ids.total, [row.id for row in ids.images], ()
+            ids = [row.id for row in images.images]
+            return Reply(images.total, ids, images.images, per_page=images.per_page)
+        page = yield from routes.images(dataset_id, params, ImageId)
+        return Reply(page.total, [row.id for row in page.images], per_page=page.per_page)
 
     def _change_plan(self) -> None:
         """Let another plan take over where this one cannot be carried out."""

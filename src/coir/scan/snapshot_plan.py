@@ -6,11 +6,8 @@ read transaction: nothing can change under it, and there is nothing to add up af
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 from coir.errors import CoirError
-from coir.scan.ask import WIDEST, Ask, Purpose, Window
+from coir.scan.ask import WIDEST, Ask, Purpose, Reply, Window
 from coir.scan.ledger import Ledger, Reading
 from coir.scan.plan import Phase, Plan
 
@@ -44,16 +41,14 @@ class SnapshotPlan(Plan):
         self.refused = True
         self.phase = Phase.DONE
 
-    def answered(
-        self, ask: Ask, total: int, ids: Sequence[int], rows: Sequence[Any], seconds: float
-    ) -> None:
+    def answered(self, ask: Ask, reply: Reply) -> None:
         """Learn from the answer."""
-        problem = self.ledger.check(ask, total, ids)
+        problem, ids = self.ledger.check(ask, reply), reply.ids
         if problem is not None:
             if self.note(ask, problem):
                 self._next = ask.again()
             return
-        self.counted_at_start = self.counted_at_end = total
+        self.counted_at_start = self.counted_at_end = reply.total
         self.low, self.high = (ids[0], ids[-1]) if ids else (0, 0)
-        self._ready.append(Reading(Window(self.low, self.high + 1), ids, rows))
+        self._ready.append(Reading(Window(self.low, self.high + 1), ids, ()))
         self.phase = Phase.DONE

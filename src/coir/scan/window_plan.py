@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from coir.errors import CoirError
-from coir.scan.ask import WIDEST, Ask, Purpose, Window
+from coir.scan.ask import WIDEST, Ask, Purpose, Reply, Window
+from coir.scan.cap import Cap
 from coir.scan.ledger import Ledger, Problem, Reading, Segment
 from coir.scan.pace import Pace
 from coir.scan.plan import Moved, Phase, Plan, passing
@@ -63,6 +62,7 @@ class WindowPlan(Plan):
     ) -> None:
         super().__init__(ledger)
         self.pace = Pace(in_flight)
+        self._cap = Cap()
         self.filters_obeyed = True
         self._first = after_id + 1 if after_id else 0
         above = Window(self._first, WIDEST) if after_id else None
@@ -142,33 +142,36 @@ class WindowPlan(Plan):
 
     # -- what came of it ----------------------------------------------------------------
 
-    def answered(
-        self, ask: Ask, total: int, ids: Sequence[int], rows: Sequence[Any], seconds: float
-    ) -> None:
+    def answered(self, ask: Ask, reply: Reply) -> None:
         """Learn from an answer."""
         self._flying.discard(ask)
-        problem = self.ledger.check(ask, total, ids)
+        problem = self.ledger.check(ask, reply)
+        if (limit := self._cap.limit(ask, reply, problem)) < ask.limit:
+            self.pace.cap(limit)
         if ask.purpose is Purpose.EMPTY and problem is not Problem.NEGATIVE:
-            self.filters_obeyed &= total == 0
-            self._empty_seconds = seconds
-            self._probes, self._more_probes = self._more_probes, []
+            self._empty(reply)
         elif problem is Problem.OUTSIDE and ask.purpose in {Purpose.HIGHEST, Purpose.LOWEST}:
             self.filters_obeyed = False
         elif problem is not None:
             self._wrong(ask, problem)
         elif ask.purpose is Purpose.READ:
-            self._read(ask, total, ids, rows, seconds)
+            self._read(ask, reply)
         elif ask.purpose is Purpose.HIGHEST:
-            self.counted_at_start = total
-            self.high = ids[-1] if ids else 0
-            self._count_seconds = seconds - self._empty_seconds
+            self.counted_at_start = reply.total
+            self.high = reply.ids[-1] if reply.ids else 0
+            self._count_seconds = reply.seconds - self._empty_seconds
         elif ask.purpose is Purpose.LOWEST:
-            self.low = ids[0] if ids else 0
+            self.low = reply.ids[0] if reply.ids else 0
         elif ask.purpose is Purpose.CLOSE:
-            self._close(total)
+            self._close(reply.total)
         else:
-            self._locate(ask, total)
+            self._locate(ask, reply.total)
         self._advance()
+
+    def _empty(self, reply: Reply) -> None:
+        self.filters_obeyed &= reply.total == 0
+        self._empty_seconds = reply.seconds
+        self._probes, self._more_probes = self._more_probes, []
 
     def failed(self, ask: Ask, error: CoirError) -> None:
         """Learn that no answer came: ask for less, or give up with the error."""
@@ -195,16 +198,14 @@ class WindowPlan(Plan):
             for half in filter(None, (first, rest)):
                 heapq.heappush(self._gaps, Gap(half, None, ask.attempt + 1))
 
-    def _read(
-        self, ask: Ask, total: int, ids: Sequence[int], rows: Sequence[Any], seconds: float
-    ) -> None:
-        window = ask.window or self._whole
-        self.pace.answered(window.width, total, len(ids), seconds)
+    def _read(self, ask: Ask, reply: Reply) -> None:
+        window, ids, total = ask.window or self._whole, reply.ids, reply.total
+        self.pace.answered(window.width, total, len(ids), reply.seconds)
         if len(ids) < total:
             rest = Window(ids[-1] + 1, window.stop)
             heapq.heappush(self._gaps, Gap(rest, (total - len(ids)) / rest.width))
             window = Window(window.start, rest.start)
-        heapq.heappush(self._waiting, Reading(window, ids, rows))
+        heapq.heappush(self._waiting, Reading(window, ids, reply.rows))
 
     def _advance(self) -> None:
         """Begin reading once the probes have answered; end when nothing is left."""
