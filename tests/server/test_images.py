@@ -231,3 +231,38 @@ def test_upload_above_the_limit_is_refused(data: Path) -> None:
     app.state.server.store.close()
     assert [answer.status_code for answer in answers] == [413, 200]
     assert [file.name for file in (data / "datasets" / "d1").iterdir()] == ["x.jpg"]
+
+
+def test_copied_annotations_are_the_targets(admin: httpx.Client, dataset: int) -> None:
+    """Copies have the original's content, the target's place, and count there at once."""
+    source, target = (uploaded(admin, dataset, f"copy{n}.jpg").json() for n in "ab")
+    outline = [[1, 1, 5, 1, 5, 5]]
+    cat, dog = (one["id"] for one in admin.get(f"/api/dataset/{dataset}/data").json()["categories"])
+    for category in (cat, dog, None, 99_999):
+        given = {"image_id": source, "category_id": category, "segmentation": outline}
+        assert admin.post("/api/annotation/", json=given).status_code == 200
+    gone = admin.post("/api/annotation/", json={"image_id": source, "category_id": cat}).json()["id"]
+    admin.delete(f"/api/annotation/{gone}")
+    path = f"/api/image/copy/{source}/{target}/annotations"
+    assert admin.post(path, json={"category_ids": [dog]}).json() == {"annotations_created": 1}
+    assert row(admin, dataset, target)["num_annotations"] == 1
+    # Without a choice: the categories of the dataset.
+    assert admin.post(path).json() == {"annotations_created": 2}  # cat and dog
+    assert row(admin, dataset, target)["num_annotations"] == 3
+    assert row(admin, dataset, source)["num_annotations"] == 4
+    newest = admin.get(f"/api/annotation/{gone + 3}").json()
+    assert (newest["image_id"], newest["segmentation"]) == (target, outline)
+    assert admin.post(path, json={"category_ids": "x"}).status_code == 400
+    assert admin.post(path, json={"category_ids": [True]}).status_code == 400
+
+
+def test_copying_needs_both_images(server: Running, admin: httpx.Client, dataset: int) -> None:
+    """Who does not see both images can copy neither from nor to them."""
+    ours = [uploaded(admin, dataset, f"ours{n}.jpg").json() for n in "ab"]
+    bob = server.user("bob")
+    bobs = created(bob, "bobs copies")
+    theirs = uploaded(bob, bobs, "theirs.jpg").json()
+    for one, other in ((ours[0], theirs), (theirs, ours[0]), (ours[0], ours[1])):
+        answer = bob.post(f"/api/image/copy/{one}/{other}/annotations")
+        assert (answer.status_code, answer.json()["message"]) == (400, "Invalid image ids")
+    assert bob.delete(f"/api/dataset/{bobs}").status_code == 200

@@ -18,11 +18,11 @@ log = logging.getLogger(__name__)
 
 METHODS = ("OPTIONS", "GET", "POST", "PUT", "DELETE", "PATCH", "HEAD")
 ALLOWED_ORIGIN_METHODS = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
-# No route but the upload reads more: an annotation with a long outline stays below a megabyte.
+# No route but an upload reads more: an annotation with a long outline stays below a megabyte.
 MAX_BODY_BYTES = 10 * 1024 * 1024
 # The frame of a multipart body: boundaries, headers and the other fields.
 MULTIPART_BYTES = 64 * 1024
-UPLOAD_PATH = "/api/image/"
+UPLOAD_PATHS = ("/api/image/", "/api/model/maskrcnn")
 
 
 class TooLargeError(Exception):
@@ -47,7 +47,7 @@ class Edge:
             await _options(allowed)(scope, receive, send)
             return
         limit = MAX_BODY_BYTES
-        if scope["path"] == UPLOAD_PATH:
+        if scope["path"] in UPLOAD_PATHS:
             limit = self._settings.max_upload_bytes + MULTIPART_BYTES
         # Every GET answers HEAD as well (recorded: dataset.data head); the process that speaks
         # HTTP leaves the body out, by the method of the scope it made.

@@ -112,7 +112,9 @@ class Jobs:
         self._queue.put(None)
         self._thread.join()
 
-    def begin(self, group: str, name: str, dataset_id: int, creator_id: int, work: Work) -> Ticket:
+    def begin(
+        self, group: str, name: str, dataset_id: int | None, creator_id: int, work: Work
+    ) -> Ticket:
         """Queue a job; while one of the same group runs on the dataset, give that one instead."""
         key = str(uuid.uuid4())
         with self._store.write() as connection:

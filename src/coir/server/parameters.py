@@ -113,6 +113,18 @@ def texts(given: dict[str, Any], name: str) -> list[str]:
     raise invalid({name: f"{name} must be a list of texts"})
 
 
+def integers(given: dict[str, Any], name: str) -> list[int] | None:
+    """A list of integers, or None."""
+    value = given.get(name)
+    if value is None:
+        return None
+    if isinstance(value, list) and all(
+        isinstance(item, (int, str)) and not isinstance(item, bool) for item in value
+    ):
+        return [parsed_integer(name, item) for item in value]
+    raise invalid({name: f"{name} must be a list of integers"})
+
+
 def mapping(given: dict[str, Any], name: str) -> dict[str, Any] | None:
     """A JSON object, or None."""
     value = given.get(name)

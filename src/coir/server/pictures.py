@@ -59,16 +59,26 @@ def as_jpeg(source: Path, box: tuple[int, int], max_pixels: int) -> bytes:
     """
     with _opened(source, max_pixels) as image:
         bounds = (box[0] or image.width, box[1] or image.height)
-        try:
-            image.draft("RGB", bounds)  # a JPEG is decoded at a half, a quarter or an eighth
-            picture = image.convert("RGB")
-        except (OSError, ValueError, SyntaxError, ArithmeticError, LookupError) as error:
-            # What Pillow's decoders raise on broken files.
-            raise PictureError(f"The picture is damaged: {error}") from error
+        picture = _rgb(image, bounds)
         picture.thumbnail(bounds)
         written = io.BytesIO()
         picture.save(written, "JPEG", quality=JPEG_QUALITY)
     return written.getvalue()
+
+
+def decoded(source: Path | BinaryIO, max_pixels: int) -> Image.Image:
+    """The first frame in RGB, as programs want it. Raises `PictureError`."""
+    with _opened(source, max_pixels) as image:
+        return _rgb(image, image.size)
+
+
+def _rgb(image: Image.Image, bounds: tuple[int, int]) -> Image.Image:
+    try:
+        image.draft("RGB", bounds)  # a JPEG is decoded at a half, a quarter or an eighth
+        return image.convert("RGB")
+    except (OSError, ValueError, SyntaxError, ArithmeticError, LookupError) as error:
+        # What Pillow's decoders raise on broken files.
+        raise PictureError(f"The picture is damaged: {error}") from error
 
 
 def _opened(source: Path | BinaryIO, max_pixels: int) -> Image.Image:

@@ -7,10 +7,11 @@ from coir.server.routes.dataset import router as dataset
 from coir.server.routes.ids import router as ids
 from coir.server.routes.image import router as image
 from coir.server.routes.info import router as info
+from coir.server.routes.model import router as model
 from coir.server.routes.page import router as page
 from coir.server.routes.task import router as task
 from coir.server.routes.user import router as user
 
-ROUTERS = (info, user, dataset, page, ids, image, category, annotation, task)
+ROUTERS = (info, user, dataset, page, ids, image, category, annotation, task, model)
 
 __all__ = ["ROUTERS"]

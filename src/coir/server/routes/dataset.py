@@ -1,14 +1,12 @@
 """Datasets: listing, making, changing, sharing, scanning and deleting them."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from sqlalchemy import Connection, Row, delete, false, func, insert, or_, select, update
 
-from coir.server import wire
+from coir.server import statistics, wire
 from coir.server.access import (
     SignedIn,
     managed_dataset,
@@ -35,7 +33,7 @@ from coir.server.scanning import GROUP, Scan
 from coir.server.sessions import Caller, fold
 from coir.server.state import state_of
 from coir.server.store.engine import now_ms
-from coir.server.store.tables import categories, datasets, images, shares, users
+from coir.server.store.tables import annotations, categories, datasets, images, shares, users
 
 router = APIRouter(prefix="/api/dataset")
 
@@ -181,6 +179,54 @@ def members(request: Request, dataset_id: int, caller: SignedIn) -> Response:
         asked = select(users).where(or_(users.c.id == row.owner_id, users.c.id.in_(shared)))
         found = connection.execute(asked.order_by(users.c.id)).all()
     return answer([wire.member(row) for row in found])
+
+
+@router.get("/{dataset_id:id}/stats")
+def stats(request: Request, dataset_id: int, caller: SignedIn) -> Response:
+    """Totals, averages, and counts for each category and each member."""
+    with state_of(request).store.read() as connection:
+        row = visible_dataset(connection, caller, dataset_id, "Invalid dataset id")
+        return answer(statistics.of(connection, row))
+
+
+@router.get("/{dataset_id:id}/reset/metadata", dependencies=[Depends(not_cross_site)])
+def reset_metadata(request: Request, dataset_id: int, caller: SignedIn) -> Response:
+    """Give every annotation the dataset's default metadata, and every image none."""
+    with state_of(request).store.write() as connection:
+        row = managed_dataset(
+            connection,
+            caller,
+            dataset_id,
+            "Invalid dataset id",
+            "You do not have permission to reset the metadata of this dataset",
+        )
+        connection.execute(
+            update(annotations)
+            .where(annotations.c.dataset_id == dataset_id)
+            .values(metadata=row.default_annotation_metadata)
+        )
+        connection.execute(
+            update(images).where(images.c.dataset_id == dataset_id).values(metadata={})
+        )
+    return answer({"success": True})
+
+
+@router.post("/{dataset_id:id}/generate")
+def generate(request: Request, dataset_id: int, caller: SignedIn) -> Response:
+    """410: the search engine that the original fetched pictures from is closed to programs."""
+    with state_of(request).store.read() as connection:
+        managed_dataset(
+            connection,
+            caller,
+            dataset_id,
+            "Invalid dataset id",
+            "You do not have permission to generate images for this dataset",
+        )
+    raise refused(
+        "Pictures are not fetched from a search engine any more: upload them, or copy them into "
+        "the dataset's directory and scan.",
+        410,
+    )
 
 
 def _counted(connection: Connection, caller: Caller, dataset: Row[Any]) -> dict[str, Any]:

@@ -1,7 +1,5 @@
 """Images: listing, uploading, downloading and deleting them."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,6 +13,7 @@ from sqlalchemy import Connection, and_, false, func, insert, select, update
 from starlette.datastructures import UploadFile
 from starlette.responses import FileResponse
 
+from coir.server import copying
 from coir.server.access import (
     SignedIn,
     managed_image,
@@ -25,7 +24,7 @@ from coir.server.access import (
 from coir.server.answers import Refusal, answer, invalid, refused, unsuccessful
 from coir.server.folders import Incoming, OutsideError, logical_directory, segments
 from coir.server.pagination import page_count
-from coir.server.parameters import integer, parsed_integer, query, truth
+from coir.server.parameters import Body, integer, integers, parsed_integer, query, truth
 from coir.server.pictures import THUMBNAIL, PictureError, as_jpeg, has_picture_name, measure
 from coir.server.state import ServerState, state_of
 from coir.server.store.engine import now_ms
@@ -176,6 +175,23 @@ def picture(request: Request, image_id: int, caller: SignedIn) -> Response:
     except (OutsideError, OSError):
         raise unsuccessful("The file of this image is not there any more.") from None
     return Response(content, media_type="image/jpeg", headers=headers)
+
+
+@router.post("/copy/{from_id:id}/{to_id:id}/annotations")
+def copy(request: Request, from_id: int, to_id: int, caller: SignedIn, body: Body) -> Response:
+    """Copy annotations to another image of the same size; `category_ids` says which."""
+    wanted = integers(body, "category_ids")
+    with state_of(request).store.write() as connection:
+        source = visible_image(connection, caller, from_id)
+        target = visible_image(connection, caller, to_id)
+        if source is None or target is None:
+            raise unsuccessful("Invalid image ids")
+        if source.id == target.id:
+            raise unsuccessful("Cannot copy self")
+        if (source.width, source.height) != (target.width, target.height):
+            raise unsuccessful("Image sizes do not match")
+        number = copying.copy(connection, caller, source, target, wanted)
+    return answer({"annotations_created": number})
 
 
 @router.delete("/{image_id:id}")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from sqlalchemy import func, select
 
+from coir.server.access import SignedIn, not_cross_site
 from coir.server.answers import answer
+from coir.server.jobs import Job
 from coir.server.state import state_of
 from coir.server.store.tables import users
 
@@ -42,3 +44,14 @@ def info(request: Request) -> Response:
             "coir": {"version": VERSION, "features": list(FEATURES)},
         }
     )
+
+
+@router.get("/long_task", dependencies=[Depends(not_cross_site)])
+def long_task(request: Request, caller: SignedIn) -> Response:
+    """Start a job that does nothing, to see that jobs run; it is in the list of tasks."""
+    ticket = state_of(request).jobs.begin("test", "Testing jobs", None, caller.id, _nothing)
+    return answer({"id": ticket.celery_id, "state": "PENDING"})
+
+
+def _nothing(job: Job) -> None:
+    job.info("Jobs run.")
