@@ -118,14 +118,14 @@ def test_images(disk: Disk, name: str) -> None:
     assert {row["file_name"] for row in rows} == {one for names in FILES.values() for one in names}
 
 
-@pytest.mark.parametrize("name", sorted(READERS))
+@pytest.mark.parametrize("name", ["csv", "json", "parquet"])
 def test_ids(disk: Disk, name: str) -> None:
     """Ids come back as integers: bare in a JSON array, and else in a column `id`."""
     rows = read_back(written("ids", "鳥 and birds", "-f", name, url=disk.url), name)
     assert [int(row["id"]) if isinstance(row, dict) else row for row in rows] == disk.ids
 
 
-@pytest.mark.parametrize("name", sorted(READERS))
+@pytest.mark.parametrize("name", ["csv", "json", "parquet"])
 def test_nothing(disk: Disk, name: str) -> None:
     """A dataset without images is written as a file without rows, not as no file."""
     content = written("images", "empty", "-f", name, url=disk.url)
@@ -148,7 +148,7 @@ def test_types(disk: Disk) -> None:
     }
 
 
-@pytest.mark.parametrize("name", sorted(FORMATS))
+@pytest.mark.parametrize("name", ["ndjson", "parquet"])
 def test_a_file_holds_what_stdout_would(disk: Disk, tmp_path: Path, name: str) -> None:
     """`-o` writes the same bytes, and nothing to stdout."""
     path = tmp_path / '鳥 ,".out'

@@ -162,7 +162,7 @@ HANG = (Fault.HANG,)
         ({INFO: HANG}, INFO, 1),
         ({LOGIN: HANG}, LOGIN, 1),
         ({DATASETS: HANG}, DATASETS, 1),
-        ({DATA: HANG}, DATA, 3),
+        ({DATA: HANG}, DATA, 1),
         ({DATA: _hangs_later}, DATA, 7),
         ({DATA: _slow}, DATA, 6),
     ],

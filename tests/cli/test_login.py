@@ -178,7 +178,7 @@ def test_a_keyring_is_used_where_there_is_one(home: Home) -> None:
     assert json_.loads(home.ring.read_text()) == {}
 
 
-@pytest.mark.parametrize("command", ["login", "datasets", "logout"])
+@pytest.mark.parametrize("command", ["login", "datasets"])
 def test_a_keyring_that_stays_locked(home: Home, command: str) -> None:
     """It is told in a sentence, with the way to do without."""
     with Misbehaving(ROUTES) as server:

@@ -13,7 +13,7 @@ from client.misbehaving import DATA, DATASETS, Asked, Misbehaving, Reply, json, 
 from .command import coir, started
 
 SOME = range(1, 6_000)
-LONG = range(1, 12_000)
+LONG = range(1, 16_000)
 
 
 def events(err: str) -> list[dict[str, Any]]:
@@ -22,8 +22,9 @@ def events(err: str) -> list[dict[str, Any]]:
 
 
 def _leisurely(asked: Asked) -> Reply:
-    time.sleep(0.45)  # a little less than an answer should take
-    return listing(LONG)(asked)
+    reply = listing(LONG)(asked)
+    time.sleep(reply.body.count(b'"id"') * 0.0005)  # however many are asked for at a time
+    return reply
 
 
 @pytest.mark.slow
@@ -37,7 +38,7 @@ def test_a_long_scan_says_that_it_lives() -> None:
     assert out == same
     lines = words.splitlines()
     assert lines[0].startswith("Reading birds: reading, ")
-    assert " of 11,999, " in lines[0]
+    assert " of 15,999, " in lines[0]
     assert lines[0].endswith("/s")
     assert "\x1b" not in words
     assert "\r" not in words
@@ -84,7 +85,7 @@ def test_max_rps() -> None:
     assert said["certificate"]["seconds"] >= (asked - 1) / 10 * 0.95
 
 
-@pytest.mark.parametrize("rate", ["0", "-1", "nan"])
+@pytest.mark.parametrize("rate", ["0", "nan"])
 def test_no_requests_a_second_make_no_sense(rate: str) -> None:
     """A rate of nothing is refused."""
     with Misbehaving() as server:
