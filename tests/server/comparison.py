@@ -74,6 +74,8 @@ def _cookie(wanted: bool, given: str | None) -> list[str]:
 
 def _loose(exchange: Exchange) -> set[str]:
     """Which values of images the record does not determine."""
+    if exchange["section"] == "annotator":
+        return BY_ID | {"previous", "next"}
     if exchange["section"] in ("image", "annotation"):
         return BY_ID - {"annotated"} | {"category_ids"}
     if not exchange["section"].startswith("dataset.data"):

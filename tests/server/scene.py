@@ -33,6 +33,8 @@ BOBS = {
     "image/delete.no_access",
     "annotation/create.bob_no_access",
     "annotation/get.other_user",
+    "annotator/load.no_access",
+    "annotator/save.bob_no_access",
     "dataset.data/dataset_without_permission",
     "dataset.list_data/bob",
     "dataset.misc/share.not_owner",
@@ -88,9 +90,8 @@ class Scene:
             "annotation/create.keypoints": self._annotation_four,
             "annotation/create.segmentation_of_ints": lambda: self._annotate_image(2, 1),
             "annotation/delete.again": lambda: self.admin.delete("/api/annotation/2"),
-            "image/copy.no_body": self._annotate_five,
+            "annotator/save.ok": self._annotation_eight,
             "dataset.data/not_logged_in": self._annotate,
-            "dataset.misc/users": self._last_seen,
             "tasks/list_full": self._other_tasks,
             "tasks/delete_running": self.still_running,
             "dataset.misc/data.directory_missing_on_disk": server.directory("frm").rmdir,
@@ -167,9 +168,9 @@ class Scene:
         with self.server.database() as database:
             return [row[0] for row in database.execute(asked, (image,))]
 
-    def _annotate_five(self) -> None:
-        if not self._living_annotations(5):
-            self._annotate_image(5, 1)
+    def _annotation_eight(self) -> None:
+        self._burn("annotations", 7)
+        self._annotate_image(5, 1)
 
     def _annotate(self) -> None:
         """The recorded counters. The original had not counted the annotations posted so far."""
@@ -198,14 +199,6 @@ class Scene:
         """A refused creation had used up an id, and bob had made a category."""
         self._burn("categories", 6)
         assert self.bob.post("/api/category/", json={"name": "person"}).json()["id"] == 7
-
-    def _last_seen(self) -> None:
-        """What saving on the annotation page had done by then."""
-        with self.server.database() as database:
-            database.execute(
-                "UPDATE users SET last_seen=?, preferences=? WHERE username='admin'",
-                (1795327839410, '{"k": 1}'),
-            )
 
     def _other_tasks(self) -> None:
         """The exports and imports that had run by then, and one that still ran."""

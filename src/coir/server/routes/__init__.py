@@ -2,6 +2,7 @@
 
 import coir.server.paths  # noqa: F401 - registers the convertor `id` that the routes use
 from coir.server.routes.annotation import router as annotation
+from coir.server.routes.annotator import router as annotator
 from coir.server.routes.category import router as category
 from coir.server.routes.dataset import router as dataset
 from coir.server.routes.ids import router as ids
@@ -12,6 +13,6 @@ from coir.server.routes.page import router as page
 from coir.server.routes.task import router as task
 from coir.server.routes.user import router as user
 
-ROUTERS = (info, user, dataset, page, ids, image, category, annotation, task, model)
+ROUTERS = (info, user, dataset, page, ids, image, category, annotation, annotator, task, model)
 
 __all__ = ["ROUTERS"]

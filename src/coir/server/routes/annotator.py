@@ -1,0 +1,167 @@
+"""What the annotation page loads and saves."""
+
+import time
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from sqlalchemy import ColumnElement, Connection, Row, false, select, tuple_, update
+
+from coir.server import counters, wire
+from coir.server.access import SignedIn, manages, permissions, visible_dataset, visible_image
+from coir.server.answers import answer, unsuccessful
+from coir.server.category import fields_of
+from coir.server.parameters import Body
+from coir.server.routes.image import CONSTANTS, FIELDS
+from coir.server.saving import Saved, SavedAnnotation
+from coir.server.sessions import Caller
+from coir.server.state import state_of
+from coir.server.store.engine import now_ms
+from coir.server.store.tables import annotations, categories, images, users
+
+router = APIRouter(prefix="/api/annotator")
+
+# What only a category's creator and administrators change; its colour is everybody's.
+KEYPOINTS = ("keypoint_edges", "keypoint_labels", "keypoint_colors")
+
+
+@router.get("/data/{image_id:id}")
+def load(request: Request, image_id: int, caller: SignedIn) -> Response:
+    """An image, the categories of its dataset with its annotations, and its neighbours."""
+    started = time.perf_counter()
+    with state_of(request).store.read() as connection:
+        row = visible_image(connection, caller, image_id)
+        if row is None:
+            raise unsuccessful("Could not load image")
+        dataset = visible_dataset(connection, caller, row.dataset_id, "Could not load image")
+        asked = select(users.c.preferences).where(users.c.id == caller.id)
+        manager = manages(caller, dataset)
+        body = {
+            "image": _image(connection, row),
+            "categories": _categories(connection, dataset, row),
+            "dataset": wire.shown_datasets(connection, [dataset])[0],
+            "preferences": connection.execute(asked).scalar_one(),
+            "permissions": {
+                "dataset": permissions(caller, dataset),
+                "image": {"delete": manager, "download": manager},
+            },
+        }
+    return answer(body | {"time_ms": _elapsed(started)})
+
+
+@router.post("/data")
+def save(request: Request, caller: SignedIn, body: Body) -> Response:
+    """Keep what the page sends: all of it, or nothing."""
+    started = time.perf_counter()
+    saved = Saved.of(body, caller.username)
+    with state_of(request).store.write() as connection:
+        image = visible_image(connection, caller, saved.image_id)
+        if image is None:
+            raise unsuccessful("Image does not exist")
+        dataset = visible_dataset(connection, caller, image.dataset_id, "Image does not exist")
+        me: dict[str, Any] = {"last_seen": now_ms()}
+        if saved.preferences is not None:
+            me["preferences"] = saved.preferences
+        connection.execute(update(users).where(users.c.id == caller.id).values(**me))
+        _save_categories(connection, caller, dataset, saved)
+        _save_annotations(connection, image, saved.annotations)
+        changes: dict[str, Any] = {"regenerate_thumbnail": True}
+        if saved.metadata is not None:
+            changes["metadata"] = saved.metadata
+        connection.execute(update(images).where(images.c.id == image.id).values(**changes))
+        counters.refresh(connection, image.id)
+    return answer({"success": True, "time_ms": _elapsed(started)})
+
+
+def _elapsed(started: float) -> int:
+    return round((time.perf_counter() - started) * 1000)
+
+
+def _image(connection: Connection, row: Row[Any]) -> dict[str, Any]:
+    """The image as `/api/image/` lists it, with the neighbours by file name and then id."""
+    mapped = dict(row._mapping) | CONSTANTS | {"events": []}  # noqa: SLF001 - SQLAlchemy's public name
+    shown = {name: mapped[name] for name in FIELDS}
+    place = tuple_(images.c.file_name, images.c.id)
+    here = tuple_(row.file_name, row.id)
+    backwards = (images.c.file_name.desc(), images.c.id.desc())
+    shown["previous"] = _first(connection, row, place < here, *backwards)
+    shown["next"] = _first(connection, row, place > here, images.c.file_name, images.c.id)
+    return shown
+
+
+def _first(
+    connection: Connection, row: Row[Any], condition: ColumnElement[bool], *order: Any
+) -> int | None:
+    asked = select(images.c.id).where(
+        images.c.dataset_id == row.dataset_id, images.c.deleted == false(), condition
+    )
+    found: int | None = connection.execute(asked.order_by(*order).limit(1)).scalar()
+    return found
+
+
+def _categories(connection: Connection, dataset: Row[Any], image: Row[Any]) -> list[dict[str, Any]]:
+    """The categories of the dataset, each with the image's living annotations of it."""
+    asked = (
+        select(annotations, users.c.username)
+        .join(users, users.c.id == annotations.c.creator_id)
+        .where(annotations.c.image_id == image.id, annotations.c.deleted == false())
+        .order_by(annotations.c.id)
+    )
+    of_each: dict[int | None, list[dict[str, Any]]] = {}
+    for row in connection.execute(asked):
+        shown = wire.annotation(row, row.username, (image.width, image.height)) | {"events": []}
+        of_each.setdefault(row.category_id, []).append(shown)
+    wanted = (
+        select(categories, users.c.username)
+        .join(users, users.c.id == categories.c.creator_id)
+        .where(categories.c.id.in_(dataset.categories), categories.c.deleted == false())
+        .order_by(categories.c.id)
+    )
+    more = {"show": True, "visualize": False}
+    return [
+        wire.category(row, row.username) | more | {"annotations": of_each.get(row.id, [])}
+        for row in connection.execute(wanted)
+    ]
+
+
+def _save_categories(
+    connection: Connection, caller: Caller, dataset: Row[Any], saved: Saved
+) -> None:
+    """Colours and keypoints of the dataset's categories, where they changed."""
+    mine = [one for one in saved.categories if one in dataset.categories]
+    asked = select(categories).where(categories.c.id.in_(mine), categories.c.deleted == false())
+    for row in connection.execute(asked).all():
+        editable = caller.is_admin or row.creator_id == caller.id
+        names = ("color", *KEYPOINTS) if editable else ("color",)
+        given, stored = saved.categories[row.id], row._mapping  # noqa: SLF001 - as above
+        changed = {
+            name: given[name]
+            for name in names
+            if given.get(name) not in (None, "") and given[name] != stored[name]
+        }
+        if changed:
+            fields = fields_of({name: stored[name] for name in KEYPOINTS} | changed)
+            values = {name: fields[name] for name in changed}
+            connection.execute(update(categories).where(categories.c.id == row.id).values(**values))
+
+
+def _save_annotations(connection: Connection, image: Row[Any], sent: list[SavedAnnotation]) -> None:
+    """The living annotations of the image among those sent; the page may show more."""
+    asked = select(annotations.c.id, annotations.c.events, annotations.c.milliseconds).where(
+        annotations.c.image_id == image.id, annotations.c.deleted == false()
+    )
+    stored = {row.id: row for row in connection.execute(asked)}
+    for one in sent:
+        row = stored.get(one.id)
+        if row is None:
+            continue
+        values = one.changes | one.shape(image.width, image.height)
+        # A message that is sent again is no time spent again.
+        new = [session for session in one.sessions if session not in row.events]
+        if new:
+            values["events"] = row.events + new
+            spent = sum(session["milliseconds"] for session in new)
+            values["milliseconds"] = row.milliseconds + spent
+        if values:
+            connection.execute(
+                update(annotations).where(annotations.c.id == one.id).values(**values)
+            )
