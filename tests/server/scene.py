@@ -42,6 +42,7 @@ BOBS = {
     "dataset.misc/shared.list_as_bob",
     "dataset.misc/delete.not_owner",
     "tasks/list_bob",
+    "admin/user_create.not_admin",
 }
 BASIC = {
     "user/me.basic_auth": ("admin", "admin-pw"),
@@ -92,6 +93,8 @@ class Scene:
             "annotation/delete.again": lambda: self.admin.delete("/api/annotation/2"),
             "annotator/save.ok": self._annotation_eight,
             "dataset.data/not_logged_in": self._annotate,
+            "admin/users.limit1_page2": self._bob_seen,
+            "admin/user_create.dup": self._carol,
             "tasks/list_full": self._other_tasks,
             "tasks/delete_running": self.still_running,
             "dataset.misc/data.directory_missing_on_disk": server.directory("frm").rmdir,
@@ -199,6 +202,22 @@ class Scene:
         """A refused creation had used up an id, and bob had made a category."""
         self._burn("categories", 6)
         assert self.bob.post("/api/category/", json={"name": "person"}).json()["id"] == 7
+
+    def _last_seen(self) -> None:
+        """What saving on the annotation page had done by then."""
+        with self.server.database() as database:
+            database.execute(
+                "UPDATE users SET last_seen=?, preferences=? WHERE username='admin'",
+                (1795327839410, '{"k": 1}'),
+            )
+
+    def _bob_seen(self) -> None:
+        with self.server.database() as database:
+            database.execute("UPDATE users SET last_seen=1795327843990 WHERE username='bob'")
+
+    def _carol(self) -> None:
+        given = {"username": "carol", "password": "carol-pw", "name": "Carol"}
+        assert self.admin.post("/api/admin/user/", json=given).status_code == 200
 
     def _other_tasks(self) -> None:
         """The exports and imports that had run by then, and one that still ran."""

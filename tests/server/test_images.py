@@ -241,7 +241,8 @@ def test_copied_annotations_are_the_targets(admin: httpx.Client, dataset: int) -
     for category in (cat, dog, None, 99_999):
         given = {"image_id": source, "category_id": category, "segmentation": outline}
         assert admin.post("/api/annotation/", json=given).status_code == 200
-    gone = admin.post("/api/annotation/", json={"image_id": source, "category_id": cat}).json()["id"]
+    given = {"image_id": source, "category_id": cat}
+    gone = admin.post("/api/annotation/", json=given).json()["id"]
     admin.delete(f"/api/annotation/{gone}")
     path = f"/api/image/copy/{source}/{target}/annotations"
     assert admin.post(path, json={"category_ids": [dog]}).json() == {"annotations_created": 1}

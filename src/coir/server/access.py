@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, false, or_, select, true
 
-from coir.server.answers import refused, unauthorized
+from coir.server.answers import refused, unauthorized, unsuccessful
 from coir.server.sessions import COOKIE, Caller
 from coir.server.state import ServerState, state_of
 from coir.server.store.tables import annotations, categories, datasets, images, shares, tasks
@@ -21,10 +21,17 @@ from coir.server.store.tables import annotations, categories, datasets, images, 
 def signed_in(request: Request) -> Caller:
     """The caller, or the refusal of one who is not signed in."""
     state: ServerState = state_of(request)
-    found = state.sessions.caller(request.cookies.get(COOKIE), request.headers.get("authorization"))
+    found = state.sessions.caller(
+        request.cookies.get(COOKIE), request.headers.get("authorization"), address(request)
+    )
     if found is None:
         raise unauthorized()
     return found
+
+
+def address(request: Request) -> str:
+    """Where the request comes from; behind a proxy on this machine, where it says."""
+    return request.client.host if request.client else ""
 
 
 def not_cross_site(request: Request) -> None:
@@ -37,6 +44,16 @@ def not_cross_site(request: Request) -> None:
 
 
 SignedIn = Annotated[Caller, Depends(signed_in)]
+
+
+def administrator(caller: SignedIn) -> Caller:
+    """The caller, or the recorded refusal of one who does not administer."""
+    if not caller.is_admin:
+        raise unsuccessful("Access denied", 401)
+    return caller
+
+
+Administrator = Annotated[Caller, Depends(administrator)]
 
 
 def visible_datasets(caller: Caller) -> ColumnElement[bool]:

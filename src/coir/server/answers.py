@@ -26,12 +26,15 @@ _encoder = msgspec.json.Encoder()
 
 
 class Refusal(Exception):
-    """An answer other than the one asked for: its status and its body."""
+    """An answer other than the one asked for: its status, its body, more headers."""
 
-    def __init__(self, status: int, body: Mapping[str, Any]) -> None:
+    def __init__(
+        self, status: int, body: Mapping[str, Any], headers: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(body.get("message"))
         self.status = status
         self.body = body
+        self.headers = dict(headers or {})
 
 
 def answer(body: Any, status: int = 200) -> Response:

@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Match
 
 from coir.server.answers import NOT_FOUND_HTML, REDIRECT_HTML, Refusal, answer
+from coir.server.attempts import Attempts
 from coir.server.edge import Edge, TooLargeError
 from coir.server.folders import Folders
 from coir.server.jobs import Jobs
@@ -44,13 +45,14 @@ def open_state(settings: Settings) -> ServerState:
     except OSError as error:
         raise StartError(f"{settings.data} cannot be used: {error}") from error
     store = _opened_store(settings)
-    passwords = Passwords()
+    passwords, attempts = Passwords(), Attempts(store)
     return ServerState(
         settings=settings,
         store=store,
         folders=Folders(settings.datasets),
         passwords=passwords,
-        sessions=Sessions(store, secret, passwords),
+        attempts=attempts,
+        sessions=Sessions(store, secret, passwords, attempts),
         jobs=Jobs(store),
         snapshots=BoundedSemaphore(SNAPSHOTS),
     )
@@ -93,7 +95,9 @@ def create_app(settings: Settings) -> FastAPI:
 
 async def _refusal(_: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)  # noqa: S101 - the handler is registered for it
-    return answer(error.body, error.status)
+    response = answer(error.body, error.status)
+    response.headers.update(error.headers)
+    return response
 
 
 async def _too_large(_: Request, error: Exception) -> Response:

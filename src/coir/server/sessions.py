@@ -14,8 +14,10 @@ from threading import Lock
 from typing import Any
 
 from itsdangerous import BadSignature, TimestampSigner
-from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy import Connection, Row, delete, false, insert, select
 
+from coir.server.attempts import Attempts
+from coir.server.names import fold
 from coir.server.passwords import Passwords
 from coir.server.store.engine import Store, now_ms
 from coir.server.store.tables import sessions, users
@@ -45,9 +47,12 @@ class Sessions:
     database opens none.
     """
 
-    def __init__(self, store: Store, secret: bytes, passwords: Passwords) -> None:
+    def __init__(
+        self, store: Store, secret: bytes, passwords: Passwords, attempts: Attempts
+    ) -> None:
         self._store = store
         self._passwords = passwords
+        self._attempts = attempts
         self._signer = TimestampSigner(secret, salt="coir.session", digest_method=hashlib.sha256)
         self._basic = _Verified()
 
@@ -68,11 +73,14 @@ class Sessions:
             with self._store.write() as connection:
                 connection.execute(delete(sessions).where(sessions.c.token_hash == _digest(token)))
 
-    def caller(self, cookie: str | None, authorization: str | None) -> Caller | None:
-        """The user of a valid cookie, else of valid Basic credentials, else None."""
+    def caller(self, cookie: str | None, authorization: str | None, address: str) -> Caller | None:
+        """The user of a valid cookie, else of valid Basic credentials, else None.
+
+        Refuses credentials from an address with too many failed attempts.
+        """
         found = self._by_cookie(cookie) if cookie else None
         if found is None and authorization:
-            found = self._by_basic(authorization)
+            found = self._by_basic(authorization, address)
         return None if found is None else Caller(found.id, found.username, found.is_admin)
 
     def _token(self, cookie: str) -> str | None:
@@ -89,24 +97,29 @@ class Sessions:
             select(users.c.id, users.c.username, users.c.is_admin)
             .join(sessions, sessions.c.user_id == users.c.id)
             .where(sessions.c.token_hash == _digest(token))
-            .where(sessions.c.created_at >= now_ms() - SESSION_MS)
+            .where(sessions.c.created_at >= now_ms() - SESSION_MS, users.c.deleted == false())
         )
         with self._store.read() as connection:
             return connection.execute(asked).first()
 
-    def _by_basic(self, authorization: str) -> Row[*tuple[Any, ...]] | None:
+    def _by_basic(self, authorization: str, address: str) -> Row[*tuple[Any, ...]] | None:
         given = _credentials(authorization)
         if given is None:
             return None
         name, password = given
         with self._store.read() as connection:
             asked = select(users.c.id, users.c.username, users.c.is_admin, users.c.password_hash)
-            row = connection.execute(asked.where(users.c.username_folded == fold(name))).first()
+            row = connection.execute(
+                asked.where(users.c.username_folded == fold(name), users.c.deleted == false())
+            ).first()
         stored = row.password_hash if row is not None else None
         if stored is not None and self._basic.holds(stored, password):
             return row
+        self._attempts.check(name, address)
         if not self._passwords.verify(stored, password) or stored is None:
+            self._attempts.failed(name, address)
             return None
+        self._attempts.succeeded(name, address)
         self._basic.add(stored, password)
         return row
 
@@ -139,11 +152,6 @@ class _Verified:
             self._until[self._entry(stored, password)] = time.monotonic() + BASIC_SECONDS
             while len(self._until) > BASIC_ENTRIES:
                 self._until.popitem(last=False)
-
-
-def fold(username: str) -> str:
-    """The form in which usernames are compared: they are case-insensitive."""
-    return username.casefold()
 
 
 def _digest(token: str) -> str:

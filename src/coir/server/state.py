@@ -7,6 +7,7 @@ from threading import BoundedSemaphore
 
 from fastapi import Request
 
+from coir.server.attempts import Attempts
 from coir.server.folders import Folders
 from coir.server.jobs import Jobs
 from coir.server.passwords import Passwords
@@ -23,6 +24,7 @@ class ServerState:
     store: Store
     folders: Folders
     passwords: Passwords
+    attempts: Attempts
     sessions: Sessions
     jobs: Jobs
     snapshots: BoundedSemaphore

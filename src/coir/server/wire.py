@@ -24,6 +24,24 @@ def user(row: Row[Any]) -> dict[str, Any]:
     return shown
 
 
+def account(row: Row[Any]) -> dict[str, Any]:
+    """A user as administrators see them; never the hash of a password."""
+    shown = listed_account(row)
+    seen = {"last_seen": shown.pop("last_seen")} if "last_seen" in shown else {}
+    permissions = shown.pop("permissions")
+    return shown | {"preferences": row.preferences, "permissions": permissions} | seen
+
+
+def listed_account(row: Row[Any]) -> dict[str, Any]:
+    """A user as the list for administrators shows them."""
+    shown: dict[str, Any] = {"id": {"$oid": row.oid}, "username": row.username}
+    shown |= _present(email=row.email, name=row.name)
+    shown |= {"online": False, "is_admin": row.is_admin, "permissions": []}
+    if row.last_seen is not None:
+        shown["last_seen"] = {"$date": row.last_seen}
+    return shown
+
+
 def member(row: Row[Any]) -> dict[str, Any]:
     """A user as the members of a dataset are listed."""
     shown: dict[str, Any] = {"username": row.username}

@@ -1,6 +1,7 @@
 """The routes, one module for each first word behind /api/."""
 
 import coir.server.paths  # noqa: F401 - registers the convertor `id` that the routes use
+from coir.server.routes.admin import router as admin
 from coir.server.routes.annotation import router as annotation
 from coir.server.routes.annotator import router as annotator
 from coir.server.routes.category import router as category
@@ -13,6 +14,19 @@ from coir.server.routes.page import router as page
 from coir.server.routes.task import router as task
 from coir.server.routes.user import router as user
 
-ROUTERS = (info, user, dataset, page, ids, image, category, annotation, annotator, task, model)
+ROUTERS = (
+    info,
+    user,
+    dataset,
+    page,
+    ids,
+    image,
+    category,
+    annotation,
+    annotator,
+    task,
+    model,
+    admin,
+)
 
 __all__ = ["ROUTERS"]

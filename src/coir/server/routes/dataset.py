@@ -19,6 +19,7 @@ from coir.server.access import (
 from coir.server.answers import answer, invalid, refused
 from coir.server.category import ids_of
 from coir.server.folders import OutsideError, checked_name
+from coir.server.names import fold
 from coir.server.pagination import paginated
 from coir.server.parameters import (
     ANYWHERE,
@@ -30,7 +31,7 @@ from coir.server.parameters import (
     texts,
 )
 from coir.server.scanning import GROUP, Scan
-from coir.server.sessions import Caller, fold
+from coir.server.sessions import Caller
 from coir.server.state import state_of
 from coir.server.store.engine import now_ms
 from coir.server.store.tables import annotations, categories, datasets, images, shares, users

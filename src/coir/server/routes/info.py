@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version
 
 from fastapi import APIRouter, Depends, Request, Response
-from sqlalchemy import func, select
+from sqlalchemy import false, func, select
 
 from coir.server.access import SignedIn, not_cross_site
 from coir.server.answers import answer
@@ -35,7 +35,9 @@ def info(request: Request) -> Response:
     """Name, version and whether one can register; open to all."""
     state = state_of(request)
     with state.store.read() as connection:
-        total = connection.execute(select(func.count()).select_from(users)).scalar_one()
+        total = connection.execute(
+            select(func.count()).select_from(users).where(users.c.deleted == false())
+        ).scalar_one()
     return answer(
         CONTRACT
         | {

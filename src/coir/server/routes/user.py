@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
-from sqlalchemy import Connection, Row, func, insert, select, update
-from sqlalchemy import delete as delete_from
+from sqlalchemy import Connection, Row, select, update
 
-from coir.server import wire
-from coir.server.access import SignedIn, not_cross_site
+from coir.server import user, wire
+from coir.server.access import SignedIn, address, not_cross_site
 from coir.server.answers import answer, unsuccessful
 from coir.server.parameters import Body, optional_text, required_text
-from coir.server.passwords import MAX_PASSWORD_LENGTH
-from coir.server.sessions import COOKIE, fold
+from coir.server.sessions import COOKIE
 from coir.server.state import ServerState, state_of
-from coir.server.store.engine import now_ms
-from coir.server.store.tables import sessions, users
+from coir.server.store.tables import users
 
 router = APIRouter(prefix="/api/user")
-
-MAX_NAME_LENGTH = 64
 
 
 @router.post("/register")
@@ -30,41 +24,37 @@ def register(request: Request, body: Body) -> Response:
     state = state_of(request)
     if not state.settings.allow_registration:
         raise unsuccessful("Registration of new accounts is disabled.")
-    username = _checked_username(required_text(body, "username"))
-    hashed = state.passwords.hash(_checked_password(required_text(body, "password")))
+    username = user.checked_username(required_text(body, "username"))
+    text = user.checked_password(required_text(body, "password"))
+    hashed = state.passwords.hash(text)
     with state.store.write() as connection:
-        taken = select(users.c.id).where(users.c.username_folded == fold(username))
-        if connection.execute(taken).first() is not None:
-            raise unsuccessful("Username already exists.")
-        first = connection.execute(select(func.count()).select_from(users)).scalar_one() == 0
-        row = connection.execute(
-            insert(users)
-            .values(
-                oid=_new_oid(),
-                username=username,
-                username_folded=fold(username),
-                password_hash=hashed,
-                name=optional_text(body, "name"),
-                email=optional_text(body, "email"),
-                is_admin=first,
-                created_at=now_ms(),
-            )
-            .returning(users)
-        ).one()
+        row = user.create(
+            connection,
+            username,
+            hashed,
+            name=optional_text(body, "name"),
+            email=optional_text(body, "email"),
+        )
         return _signed_in(state, connection, row)
 
 
 @router.post("/login")
 def login(request: Request, body: Body) -> Response:
-    """Open a session; takes equally long whether the user exists or not."""
+    """Open a session; takes equally long whether the user exists or not.
+
+    After too many failures of a name or from an address: 429, and `Retry-After` says how long.
+    """
     state = state_of(request)
-    password = required_text(body, "password")
+    text = required_text(body, "password")
     username = required_text(body, "username")
-    row = _by_name(state, username)
-    if not state.passwords.verify(None if row is None else row.password_hash, password):
+    state.attempts.check(username, address(request))
+    with state.store.read() as connection:
+        row = user.by_name(connection, username)
+    right = state.passwords.verify(None if row is None else row.password_hash, text)
+    if row is None or not right:
+        state.attempts.failed(username, address(request))
         raise unsuccessful("Could not authenticate user")
-    if row is None:
-        raise unsuccessful("Could not authenticate user")
+    state.attempts.succeeded(username, address(request))
     with state.store.write() as connection:
         return _signed_in(state, connection, row)
 
@@ -91,16 +81,19 @@ def password(request: Request, body: Body, caller: SignedIn) -> Response:
     """Change the password, and end the user's other sessions."""
     state = state_of(request)
     old = required_text(body, "password")
-    new = _checked_password(required_text(body, "new_password"))
-    row = _by_name(state, caller.username)
+    new = user.checked_password(required_text(body, "new_password"))
+    state.attempts.check(caller.username, address(request))
+    with state.store.read() as connection:
+        row = user.by_name(connection, caller.username)
     if row is None or not state.passwords.verify(row.password_hash, old):
+        state.attempts.failed(caller.username, address(request))
         raise unsuccessful("The current password is wrong.")
     hashed = state.passwords.hash(new)
     with state.store.write() as connection:
         connection.execute(
             update(users).where(users.c.id == caller.id).values(password_hash=hashed)
         )
-        connection.execute(delete_from(sessions).where(sessions.c.user_id == caller.id))
+        user.close_sessions(connection, caller.id)
         response = answer({"success": True})
         if request.cookies.get(COOKIE):
             _set_cookie(response, state.sessions.open(connection, caller.id))
@@ -117,30 +110,3 @@ def _set_cookie(response: Response, value: str) -> None:
     # Recorded: HttpOnly and Path, no expiry (the session ends by its row and its signature).
     # SameSite is ours: without it a link on another site acts with the user's session.
     response.headers.append("Set-Cookie", f"{COOKIE}={value}; HttpOnly; Path=/; SameSite=Lax")
-
-
-def _by_name(state: ServerState, username: str) -> Row[Any] | None:
-    with state.store.read() as connection:
-        asked = select(users).where(users.c.username_folded == fold(username))
-        return connection.execute(asked).first()
-
-
-def _checked_username(username: str) -> str:
-    printable = username.isprintable() and username == username.strip()
-    if not 0 < len(username) <= MAX_NAME_LENGTH or not printable or ":" in username:
-        raise unsuccessful(
-            f"A username has 1 to {MAX_NAME_LENGTH} printable characters, no colon (HTTP Basic "
-            "could not carry it) and no space at either end."
-        )
-    return username
-
-
-def _checked_password(text: str) -> str:
-    if not 0 < len(text) <= MAX_PASSWORD_LENGTH:
-        raise unsuccessful(f"A password has 1 to {MAX_PASSWORD_LENGTH} characters.")
-    return text
-
-
-def _new_oid() -> str:
-    """24 hexadecimal digits, as clients of the original expect of a user's id."""
-    return f"{now_ms() // 1000:08x}{secrets.token_hex(8)}"

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 # SQLite numbers rows itself only for the type INTEGER; PostgreSQL wants bigint.
@@ -45,6 +46,8 @@ users = Table(
     Column("preferences", JSON, nullable=False, default=dict),
     Column("last_seen", BigInteger),
     Column("created_at", BigInteger, nullable=False),
+    # Gone but for the name, which datasets and annotations show.
+    Column("deleted", Boolean, nullable=False, default=False, server_default=false()),
     sqlite_autoincrement=True,
 )
 
@@ -55,6 +58,15 @@ sessions = Table(
     Column("user_id", Id, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Index("ix_sessions_user_id", "user_id"),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("key", Text, primary_key=True),  # a hash of who tried, and from where
+    Column("failures", Integer, nullable=False),
+    Column("began_at", BigInteger, nullable=False),
+    Index("ix_attempts_began_at", "began_at"),
 )
 
 datasets = Table(

@@ -1,0 +1,94 @@
+"""Users: what their names and passwords may be; making, finding and removing them."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, false, func, insert, select, update
+
+from coir.server.answers import unsuccessful
+from coir.server.names import fold
+from coir.server.passwords import MAX_PASSWORD_LENGTH
+from coir.server.store.engine import now_ms
+from coir.server.store.tables import sessions, shares, users
+
+MAX_NAME_LENGTH = 25  # the original's; it crashes above (recorded: user_create.long_name)
+
+
+def checked_username(username: str) -> str:
+    """``username`` if a user can have it."""
+    printable = username.isprintable() and username == username.strip()
+    if not 0 < len(username) <= MAX_NAME_LENGTH or not printable or ":" in username:
+        raise unsuccessful(
+            f"A username has 1 to {MAX_NAME_LENGTH} printable characters, no colon (HTTP Basic "
+            "could not carry it) and no space at either end."
+        )
+    return username
+
+
+def checked_password(text: str) -> str:
+    """``text`` if it can be a password."""
+    if not 0 < len(text) <= MAX_PASSWORD_LENGTH:
+        raise unsuccessful(f"A password has 1 to {MAX_PASSWORD_LENGTH} characters.")
+    return text
+
+
+def by_name(connection: Connection, username: str) -> Row[Any] | None:
+    """The user of this name, in any case, or None."""
+    asked = select(users).where(
+        users.c.username_folded == fold(username), users.c.deleted == false()
+    )
+    return connection.execute(asked).first()
+
+
+def create(connection: Connection, username: str, password_hash: str, **fields: Any) -> Row[Any]:
+    """Make a user; the first one is an administrator. Refuses a taken name."""
+    if by_name(connection, username) is not None:
+        raise unsuccessful("Username already exists.")
+    first = connection.execute(select(func.count()).select_from(users)).scalar_one() == 0
+    values = {
+        "oid": _new_oid(),
+        "username": username,
+        "username_folded": fold(username),
+        "password_hash": password_hash,
+        "is_admin": first,
+        "created_at": now_ms(),
+    }
+    made = insert(users).values(**(values | fields)).returning(users)
+    return connection.execute(made).one()
+
+
+def close_sessions(connection: Connection, user_id: int) -> None:
+    """End all sessions of a user."""
+    connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
+
+
+def remove(connection: Connection, row: Row[Any]) -> None:
+    """Take the user's access, shares and personal fields; the name is free again.
+
+    The row stays under the name: datasets and annotations tell who made them. A new user of the
+    same name is another one, without their rights.
+    """
+    close_sessions(connection, row.id)
+    connection.execute(delete(shares).where(shares.c.user_id == row.id))
+    connection.execute(
+        update(users)
+        .where(users.c.id == row.id)
+        .values(
+            deleted=True,
+            # No name can contain this character: nobody signs in or registers as it.
+            username_folded=f"{row.username_folded}\x1f{row.id}",
+            password_hash="",
+            name=None,
+            email=None,
+            is_admin=False,
+            preferences={},
+            last_seen=None,
+        )
+    )
+
+
+def _new_oid() -> str:
+    """24 hexadecimal digits, as clients of the original expect of a user's id."""
+    return f"{now_ms() // 1000:08x}{secrets.token_hex(8)}"
