@@ -37,7 +37,7 @@ CHECKS = {
 
 def main(arguments: list[str]) -> int:
     """Run one command; gives its exit code."""
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - an older Python should be told so
         print(f"coir needs Python 3.11 or newer; this is {sys.version.split()[0]}.")
         return 2
     command, *rest = arguments or ["help"]

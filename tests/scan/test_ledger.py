@@ -57,3 +57,15 @@ def test_the_hash_does_not_depend_on_the_windows(ids: set[int], cuts: list[int])
     assert ledger.ids_sha256 == hashlib.sha256(plain).hexdigest()
     assert ledger.ids.tolist() == ordered
     assert ledger.newest.tolist() == ordered[-NEWEST:]
+
+
+def test_the_newest_ids_stay_ascending_after_a_late_row() -> None:
+    """[R3] A row that appears late, below known ids, does not make known ones look new."""
+    first = Ledger()
+    first.enter(Reading(Window(1, 2_001), [i for i in range(1, 2_001) if i != 1_500], ()))
+    late = Ledger(newest=first.newest)
+    late.enter(Reading(Window(1_000, 2_001), [1_500], ()))
+    assert late.newest.tolist() == list(range(1_001, 2_001))
+    more = Ledger(newest=late.newest)
+    more.enter(Reading(Window(1_001, 3_000), list(range(2_001, 3_000)), ()))
+    assert more.newest.tolist() == list(range(2_000, 3_000))

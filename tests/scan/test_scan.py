@@ -137,6 +137,7 @@ def test_a_snapshot_whose_filter_was_dropped_on_the_way_is_not_taken(scene: Scen
         some = Scan(server.dataset("birds"), Filter(name_contains="_00001"))
         assert some.ids().tolist() == [i for i in scene.ids if i // 12 == 1]
         assert some.certificate.strategy == "overlapping pages"
+        assert some.certificate.requests == 1 + 3 + 2  # snapshot, probes, page and count
 
 
 def test_a_filter_that_a_stripping_proxy_makes_impossible_is_refused(scene: Scene) -> None:

@@ -24,13 +24,14 @@ FORMAT = "coir.journal/1"
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):
-    """What is read, of whom, and what the probes said."""
+    """What is read, of whom, since when (seconds since 1970, UTC), and what the probes said."""
 
     format: str = FORMAT
     server_url: str
     dataset_id: int
     filters: Mapping[str, Any]
     with_rows: bool
+    started: float
     high: int
     low: int
     counted_at_start: int
@@ -50,6 +51,14 @@ class Entry(msgspec.Struct, frozen=True):
     read: int
     ids: list[int] = []
     rows: list[Image] = []
+
+    @classmethod
+    def of(cls, reading: Reading, read: int, *, with_rows: bool) -> Entry:
+        """Give the entry of a reading in which the server had ``read`` rows."""
+        window = reading.window
+        if with_rows:
+            return cls(window.start, window.stop, read, rows=list(reading.rows))
+        return cls(window.start, window.stop, read, ids=list(reading.ids))
 
     @property
     def reading(self) -> Reading:

@@ -122,7 +122,8 @@ class Ledger:
         self.segments.append(Segment(wanted.window, read))
         ids = array("q", wanted.ids)
         self.count += len(ids)
-        self.newest = (self.newest + ids[-NEWEST:])[-NEWEST:]
+        # Sorted: of a scan of what is new, a late row lies below ids that are known.
+        self.newest = array("q", sorted(self.newest + ids[-NEWEST:])[-NEWEST:])
         if self.keep_ids:
             self.ids.extend(ids)
         if sys.byteorder == "big":  # the hash is defined over little-endian words

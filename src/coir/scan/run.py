@@ -16,7 +16,7 @@ from coir.scan.certificate import Certificate, Context, Totals, certify
 from coir.scan.details import Filler
 from coir.scan.filter import Compiled
 from coir.scan.journal import Entry, Head, Journal
-from coir.scan.ledger import Ledger, Reading, Segment
+from coir.scan.ledger import Ledger, Reading
 from coir.scan.offset_plan import OffsetPlan
 from coir.scan.plan import Phase, Plan
 from coir.scan.snapshot_plan import SnapshotPlan
@@ -103,6 +103,8 @@ class Run:
         if self.journal is None:
             return []
         self.journal.check(self._head())
+        if self.journal.head is not None:
+            self.started = self.journal.head.started
         readings = []
         for entry in self.journal.entries:
             readings.append(entry.reading)
@@ -187,7 +189,8 @@ class Run:
         readings = plan.take()
         if self.journal is not None:
             for reading, segment in zip(readings, plan.ledger.segments[before:], strict=True):
-                self.journal.append(self._head(), self._entry(reading, segment))
+                entry = Entry.of(reading, segment.count, with_rows=self.with_rows)
+                self.journal.append(self._head(), entry)
         self._change_plan()
         if self.watch:
             self.watch(Progress(plan.phase, plan.ledger.read, plan.counted_at_start))
@@ -250,7 +253,7 @@ class Run:
         if not refused.refused:
             return
         if isinstance(refused, SnapshotPlan):
-            self.plan = self._windows()
+            self._take_over(self._windows(), refused)
             return
         try:
             if self.journal is not None:
@@ -264,7 +267,14 @@ class Run:
             return
         if self.compiled.checks:
             self.row = Image
-        self.plan = OffsetPlan(self._ledger(), counted_at_start=refused.counted_at_start or 0)
+        count = refused.counted_at_start or 0
+        self._take_over(OffsetPlan(self._ledger(), counted_at_start=count), refused)
+
+    def _take_over(self, plan: Plan, refused: Plan) -> None:
+        """Let another plan go on; what the refused one cost is part of the whole."""
+        plan.requests += refused.requests
+        plan.ledger.findings.extend(refused.ledger.findings)
+        self.plan = plan
 
     def _windows(self) -> WindowPlan:
         return WindowPlan(
@@ -289,13 +299,8 @@ class Run:
             dataset_id=self.context.dataset_id,
             filters=self.context.filters,
             with_rows=self.with_rows,
+            started=self.started,
             high=plan.high or 0,
             low=plan.low or 0,
             counted_at_start=plan.counted_at_start or 0,
         )
-
-    def _entry(self, reading: Reading, segment: Segment) -> Entry:
-        window = reading.window
-        if self.with_rows:
-            return Entry(window.start, window.stop, segment.count, rows=list(reading.rows))
-        return Entry(window.start, window.stop, segment.count, ids=list(reading.ids))
