@@ -33,6 +33,7 @@ BOBS = {
     "image/delete.no_access",
     "annotation/create.bob_no_access",
     "annotation/get.other_user",
+    "annotation/list.bob",
     "annotator/load.no_access",
     "annotator/save.bob_no_access",
     "dataset.data/dataset_without_permission",
