@@ -78,6 +78,8 @@ def _loose(exchange: Exchange) -> set[str]:
         return BY_ID | {"previous", "next"}
     if exchange["section"] in ("image", "annotation"):
         return BY_ID - {"annotated"} | {"category_ids"}
+    if exchange["section"] == "undo":  # which image has the id, and how long ago it was
+        return {"name", "ago"}
     if not exchange["section"].startswith("dataset.data"):
         return set()
     url = exchange["request"]["url"]
@@ -110,7 +112,7 @@ def _objects(
     if list(recorded) != list(answered):
         return [f"{where}: keys {list(answered)}, recorded {list(recorded)}"]
     found = []
-    is_image = "file_name" in recorded
+    is_image = "file_name" in recorded or "instance" in recorded
     for name, value in recorded.items():
         free = name in UNDETERMINED or (is_image and (name in loose or "*" in loose))
         if free and not (value is None or isinstance(value, (dict, list))):

@@ -24,6 +24,8 @@ DAY = 24 * 3600
 
 # Exchanges that bob sent; admin sent the others that have a session.
 BOBS = {
+    "undo/list.bob",
+    "undo/post.bob_undoes_admins_image",
     "user/register.second_user_not_admin",
     "dataset/create.by_bob",
     "category/get.other_users",
@@ -83,6 +85,7 @@ class Scene:
         self._old_cookie = ""
         self._steps: dict[str, Callable[[], object]] = {
             "category/get": self._categories,
+            "undo/list": self._deleted_two,
             "dataset/create.by_query_string_no_categories": lambda: self._burn("datasets", 2),
             "dataset/create.by_bob": lambda: created(self.admin, "six"),
             "tasks/list": self._scan,
@@ -211,6 +214,13 @@ class Scene:
                 "UPDATE users SET last_seen=?, preferences=? WHERE username='admin'",
                 (1795327839410, '{"k": 1}'),
             )
+
+    def _deleted_two(self) -> None:
+        """An annotation and an image had been deleted; what `_annotate` deleted is ours."""
+        with self.server.database() as database:
+            database.execute("DELETE FROM annotations WHERE deleted AND id <> 2")
+            database.execute("UPDATE annotations SET deleted_date=1795327155173 WHERE id=2")
+            database.execute("UPDATE images SET deleted_date=1795327157614 WHERE id=300")
 
     def _bob_seen(self) -> None:
         with self.server.database() as database:

@@ -10,7 +10,18 @@ the same.
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, false, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Table,
+    and_,
+    false,
+    or_,
+    select,
+    true,
+)
 
 from coir.server.answers import refused, unauthorized, unsuccessful
 from coir.server.sessions import COOKIE, Caller
@@ -187,3 +198,46 @@ def visible_tasks(caller: Caller) -> ColumnElement[bool]:
         tasks.c.creator_id == caller.id,
         tasks.c.dataset_id.in_(visible_dataset_ids(caller)),
     )
+
+
+def managed_dataset_ids(caller: Caller) -> Select[tuple[int]]:
+    """The ids of the living datasets that the caller manages."""
+    owned = true() if caller.is_admin else datasets.c.owner_id == caller.id
+    return select(datasets.c.id).where(datasets.c.deleted == false(), owned)
+
+
+def restorable(caller: Caller, table: Table) -> ColumnElement[bool]:
+    """The condition on a table that holds for the deleted rows that the caller may bring back.
+
+    What whoever deletes it may restore: annotations of visible datasets, images of managed ones,
+    one's own datasets and categories. What lies in something deleted waits for that.
+    """
+    if table is annotations:
+        living = select(images.c.id).where(images.c.deleted == false())
+        mine = and_(
+            annotations.c.dataset_id.in_(visible_dataset_ids(caller)),
+            annotations.c.image_id.in_(living),
+        )
+    elif table is images:
+        mine = images.c.dataset_id.in_(managed_dataset_ids(caller))
+    elif caller.is_admin:
+        mine = and_(true())
+    else:
+        owner = datasets.c.owner_id if table is datasets else categories.c.creator_id
+        mine = and_(owner == caller.id)
+    return and_(table.c.deleted == true(), mine)
+
+
+def removable(caller: Caller, table: Table) -> ColumnElement[bool]:
+    """The condition for the deleted rows that the caller may remove for good.
+
+    As for restoring, but for annotations: of the others' only who manages the dataset.
+    """
+    condition = restorable(caller, table)
+    if table is not annotations:
+        return condition
+    own = or_(
+        annotations.c.creator_id == caller.id,
+        annotations.c.dataset_id.in_(managed_dataset_ids(caller)),
+    )
+    return and_(condition, own)

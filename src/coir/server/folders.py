@@ -21,6 +21,9 @@ _COPY_BYTES = 1024 * 1024
 # A small folder is always read again: what people see is what is there.
 SLOW_SECONDS = 0.005
 KEPT_SECONDS = 1.0
+# Directories of datasets that were removed for good, by id, until somebody empties it. No dataset
+# can have this name: it begins with a dot.
+REMOVED = ".removed"
 
 
 class OutsideError(ValueError):
@@ -85,6 +88,23 @@ class Folders:
         if not path.is_file():
             raise FileNotFoundError(path)
         return path
+
+    def remove(self, logical: str) -> None:
+        """Remove a file by its name; of a link the link. A file that is not there is no mistake.
+
+        Raises `OutsideError`.
+        """
+        name, *relative = segments(logical.removeprefix(LOGICAL_ROOT))
+        folder = self._inside(name, self._base(name).joinpath(*relative[:-1]))
+        with suppress(FileNotFoundError):
+            (folder / relative[-1]).unlink()
+
+    def retire(self, dataset_name: str, dataset_id: int) -> None:
+        """Move a dataset's directory to where no dataset can be: a new one begins empty."""
+        place = self._root / REMOVED
+        place.mkdir(mode=0o700, exist_ok=True)
+        with suppress(FileNotFoundError):
+            self._base(dataset_name).rename(place / f"{dataset_id}")
 
     def subdirectories(self, dataset_name: str, relative: list[str]) -> list[str]:
         """The names of the folders in a folder that a scan would enter, sorted.

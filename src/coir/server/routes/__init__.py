@@ -12,10 +12,12 @@ from coir.server.routes.info import router as info
 from coir.server.routes.model import router as model
 from coir.server.routes.page import router as page
 from coir.server.routes.task import router as task
+from coir.server.routes.undo import router as undo
 from coir.server.routes.user import router as user
 
 ROUTERS = (
     info,
+    undo,
     user,
     dataset,
     page,

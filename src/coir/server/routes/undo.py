@@ -1,0 +1,140 @@
+"""What was deleted: listing it, bringing it back, removing it for good."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+from sqlalchemy import Connection, Row, Table, select, update
+
+from coir.server import counters, removal
+from coir.server.access import SignedIn, removable, restorable
+from coir.server.answers import answer, invalid, refused
+from coir.server.parameters import (
+    ANYWHERE,
+    Values,
+    integer,
+    parsed_integer,
+    query,
+    required_text,
+)
+from coir.server.sessions import Caller
+from coir.server.state import state_of
+from coir.server.store.engine import now_ms
+from coir.server.store.tables import annotations, categories, datasets, images
+
+router = APIRouter(prefix="/api/undo")
+
+KINDS: dict[str, Table] = {
+    "category": categories,
+    "annotation": annotations,
+    "image": images,
+    "dataset": datasets,
+}
+MOST = 1000  # recorded
+PERIODS = (
+    ("year", 31_536_000),
+    ("month", 2_592_000),
+    ("day", 86_400),
+    ("hour", 3_600),
+    ("minute", 60),
+)
+
+
+class Target:
+    """The deleted thing that a request names."""
+
+    def __init__(self, given: Values) -> None:
+        number = integer(given, "id")
+        if number is None:
+            raise invalid({"id": f"Missing required parameter in {ANYWHERE}"})
+        self.id = number
+        self.kind = required_text(given, "instance", ANYWHERE)
+        if self.kind not in KINDS:
+            raise invalid({"instance": f"there are {', '.join(KINDS)}"})
+        self.table = KINDS[self.kind]
+
+    def row(self, connection: Connection, condition: Any) -> Row[Any]:
+        """Its row, or the refusal that does not tell whether it exists."""
+        asked = select(self.table).where(self.table.c.id == self.id, condition)
+        row = connection.execute(asked).first()
+        if row is None:
+            raise refused("Invalid id")
+        return row
+
+
+Named = Annotated[Target, Depends()]
+
+
+@router.get("/list/")
+def listed(request: Request, caller: SignedIn) -> Response:
+    """What was deleted and the caller may bring back, newest first; `type` and `limit` select."""
+    given = query(request)
+    limit = parsed_integer("limit", given.get("limit", str(MOST)))
+    if limit < 1:
+        raise invalid({"limit": "a list has at least 1 row"})
+    wanted = given.get("type") or "all"
+    names = KINDS if wanted == "all" else [name for name in KINDS if name == wanted]
+    found: list[tuple[int, dict[str, Any]]] = []
+    with state_of(request).store.read() as connection:
+        for kind in names:
+            found += _deleted(connection, caller, kind, min(limit, MOST))
+    found.sort(key=lambda one: -one[0])
+    return answer([shown for _, shown in found[: min(limit, MOST)]])
+
+
+@router.post("/")
+def restore(request: Request, caller: SignedIn, target: Named) -> Response:
+    """Bring a deleted thing back."""
+    with state_of(request).store.write() as connection:
+        row = target.row(connection, restorable(caller, target.table))
+        connection.execute(
+            update(target.table)
+            .where(target.table.c.id == row.id)
+            .values(deleted=False, deleted_date=None)
+        )
+        if target.table is annotations:
+            counters.refresh(connection, row.image_id)
+    return answer({"success": True})
+
+
+@router.delete("/")
+def remove(request: Request, caller: SignedIn, target: Named) -> Response:
+    """Remove a deleted thing for good: an image with its file, a dataset with all its rows."""
+    state = state_of(request)
+    with state.store.write() as connection:
+        row = target.row(connection, removable(caller, target.table))
+        removal.REMOVE[target.kind](connection, state.folders, row)
+    return answer({"success": True})
+
+
+def _deleted(
+    connection: Connection, caller: Caller, kind: str, limit: int
+) -> list[tuple[int, dict[str, Any]]]:
+    """The newest of one kind, each with the moment of its deletion."""
+    table = KINDS[kind]
+    asked = select(table).where(restorable(caller, table))
+    rows = connection.execute(asked.order_by(table.c.deleted_date.desc(), table.c.id).limit(limit))
+    return [
+        (
+            row.deleted_date,
+            {
+                "id": row.id,
+                "name": getattr(row, "name", getattr(row, "file_name", "-")),
+                "instance": kind,
+                "ago": ago(now_ms() - row.deleted_date),
+                "date": f"{datetime.fromtimestamp(row.deleted_date / 1000, UTC):%Y-%m-%d %T.%f}",
+            },
+        )
+        for row in rows
+    ]
+
+
+def ago(milliseconds: int) -> str:
+    """A span in its largest unit, rounded down."""
+    seconds = max(milliseconds, 0) // 1000
+    number, name = seconds, "second"
+    for period, length in PERIODS:
+        if seconds >= length:
+            number, name = seconds // length, period
+            break
+    return f"{number} {name}" + ("" if number == 1 else "s")
