@@ -18,9 +18,11 @@ UNDETERMINED = {
     "color",
     "celery_id",
     "regenerate_thumbnail",
+    "ago",
 }
 CUT = re.compile(r"…\((\d+) elements in all\)")
 STAMP = re.compile(r"^\[\d\d-\d\d-\d{4} \d\d:\d\d:\d\d\]")
+EXPORT = re.compile(r"coco-\d+\.\d+\.json")
 # Of images, the order in which the original's scan met the files decides which has which id.
 BY_NAME, BY_ID, NEITHER = ({"id"}, {"file_name", "path", "annotated", "num_annotations"}, {"*"})
 
@@ -103,6 +105,8 @@ def _values(where: str, recorded: Any, answered: Any, loose: set[str]) -> list[s
         return _lists(where, recorded, answered, loose)
     if isinstance(recorded, str) and STAMP.match(recorded):
         recorded, answered = (_log_line(line) for line in (recorded, answered))
+    elif isinstance(recorded, str):
+        recorded, answered = (EXPORT.sub("coco-….json", one) for one in (recorded, answered))
     return [] if recorded == answered else [f"{where}: {answered!r}, recorded {recorded!r}"]
 
 

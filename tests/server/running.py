@@ -106,13 +106,26 @@ def uploaded(
     return client.post("/api/image/", data={"dataset_id": str(dataset)}, files={"image": file})
 
 
-def scanned(client: httpx.Client, dataset: int) -> dict[str, Any]:
-    """The job of a scan, once it is completed."""
-    ticket = client.get(f"/api/dataset/{dataset}/scan").json()
+def completed(client: httpx.Client) -> list[dict[str, Any]]:
+    """The jobs that the client sees, once all are completed."""
     deadline = time.monotonic() + JOB_SECONDS
     while time.monotonic() < deadline:
-        for job in client.get("/api/tasks/").json():
-            if job["id"] == ticket["id"] and job["completed"]:
-                return dict(job)
+        jobs: list[dict[str, Any]] = client.get("/api/tasks/").json()
+        if all(job["completed"] for job in jobs):
+            return jobs
         time.sleep(0.02)
-    raise AssertionError(f"the scan of dataset {dataset} did not end")
+    raise AssertionError("the jobs did not end")
+
+
+def job_of(client: httpx.Client, answer: httpx.Response) -> tuple[dict[str, Any], list[str]]:
+    """The job that an answer started, once it is completed, and the lines of its log."""
+    assert answer.status_code == 200, answer.text
+    number = answer.json()["id"]
+    job = next(job for job in completed(client) if job["id"] == number)
+    lines = client.get(f"/api/tasks/{number}/logs").json()["logs"]
+    return job, [line.split("] ", 2)[2] for line in lines]
+
+
+def scanned(client: httpx.Client, dataset: int) -> dict[str, Any]:
+    """The job of a scan, once it is completed."""
+    return job_of(client, client.get(f"/api/dataset/{dataset}/scan"))[0]

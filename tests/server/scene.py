@@ -17,7 +17,7 @@ from itsdangerous import TimestampSigner
 
 from coir.server.sessions import COOKIE
 
-from .running import Running, created, picture, scanned, uploaded
+from .running import Running, completed, created, picture, scanned, uploaded
 
 Exchange = dict[str, Any]
 DAY = 24 * 3600
@@ -40,10 +40,13 @@ BOBS = {
     "annotator/save.bob_no_access",
     "dataset.data/dataset_without_permission",
     "dataset.list_data/bob",
+    "dataset.misc/exports.bob_shared",
     "dataset.misc/share.not_owner",
+    "dataset.misc/shared.coco_as_bob",
     "dataset.misc/shared.image_delete_as_bob",
     "dataset.misc/shared.list_as_bob",
     "dataset.misc/delete.not_owner",
+    "export/download.bob_shared",
     "tasks/list_bob",
     "admin/user_create.not_admin",
 }
@@ -99,6 +102,7 @@ class Scene:
             "dataset.data/not_logged_in": self._annotate,
             "admin/users.limit1_page2": self._bob_seen,
             "admin/user_create.dup": self._carol,
+            "dataset.misc/exports": lambda: completed(self.admin),
             "tasks/list_full": self._other_tasks,
             "tasks/delete_running": self.still_running,
             "dataset.misc/data.directory_missing_on_disk": server.directory("frm").rmdir,
@@ -231,11 +235,8 @@ class Scene:
         assert self.admin.post("/api/admin/user/", json=given).status_code == 200
 
     def _other_tasks(self) -> None:
-        """The exports and imports that had run by then, and one that still ran."""
+        """The imports that had run by then."""
         jobs = [
-            ("Annotation Export", "Exporting d1 into COCO format", 1, True, 0, 0),
-            ("Annotation Export", "Exporting d1 into COCO format", 1, True, 0, 0),
-            ("Annotation Export", "Exporting d1 into COCO format", 1, True, 0, 0),
             ("Annotation Import", "Import COCO format into d1", 1, True, 1, 3),
             ("Annotation Import", "Import COCO format into qs", 3, True, 0, 0),
         ]
@@ -248,9 +249,6 @@ class Scene:
             database.executemany(
                 "INSERT INTO task_logs (task_id, at, level, line) VALUES (?, 0, 'INFO', ?)",
                 [
-                    *[(4, "Beginning Export (COCO Format)")],
-                    *[(4, "Adding category: cat"), (4, "Adding category: dog")],
-                    *[(4, "…") for _ in range(68)],
                     *[(6, "Beginning Import")],
                     *[(6, "Importing 0 categories, 0 images, and 0 annotations")],
                     *[(6, "===== Importing Categories =====")],

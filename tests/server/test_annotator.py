@@ -238,7 +238,7 @@ def test_deleted_images_are_not_opened(admin: httpx.Client, image: int) -> None:
 
 def test_categories_change_only_where_they_belong(admin: httpx.Client, bob: httpx.Client) -> None:
     """A page sets the colours of its dataset's categories, and keypoints only of one's own."""
-    mine = created(bob, "bobs page", categories=["bobs own"])
+    mine = created(bob, "bobs page", categories=["bobs shrub"])
     (own,) = categories_of(bob, mine)
     other = admin.post("/api/category/", json={"name": "admins", "color": "#000000"}).json()["id"]
     shared = created(admin, "admins page", categories=["admins"])

@@ -26,7 +26,15 @@ from sqlalchemy import (
 from coir.server.answers import refused, unauthorized, unsuccessful
 from coir.server.sessions import COOKIE, Caller
 from coir.server.state import ServerState, state_of
-from coir.server.store.tables import annotations, categories, datasets, images, shares, tasks
+from coir.server.store.tables import (
+    annotations,
+    categories,
+    datasets,
+    exports,
+    images,
+    shares,
+    tasks,
+)
 
 
 def signed_in(request: Request) -> Caller:
@@ -117,6 +125,26 @@ def managed_dataset(
     row = visible_dataset(connection, caller, dataset_id, message)
     if not manages(caller, row):
         raise refused(forbidden, 403)
+    return row
+
+
+def downloaded_dataset(connection: Connection, caller: Caller, dataset_id: int) -> Row[Any]:
+    """The row of a dataset whose annotations the caller may download."""
+    forbidden = "You do not have permission to download the dataset's annotations"
+    return managed_dataset(connection, caller, dataset_id, "Invalid dataset ID", forbidden)
+
+
+def downloaded_export(connection: Connection, caller: Caller, export_id: int) -> Row[Any]:
+    """The row of an export that the caller may download, with its dataset's name."""
+    asked = (
+        select(exports, datasets.c.name.label("dataset_name"))
+        .join(datasets)
+        .where(exports.c.id == export_id, visible_datasets(caller))
+    )
+    row = connection.execute(asked).first()
+    if row is None:
+        raise refused("Invalid export ID")
+    downloaded_dataset(connection, caller, row.dataset_id)
     return row
 
 

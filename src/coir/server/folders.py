@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -18,6 +19,9 @@ LOGICAL_ROOT = "/datasets/"
 # The limit of a name on the file systems in use.
 MAX_NAME_BYTES = 255
 _COPY_BYTES = 1024 * 1024
+# Where the original keeps a dataset's exports; a scan passes over it.
+EXPORTS = ".exports"
+_HIDDEN = ".coir-"
 # A small folder is always read again: what people see is what is there.
 SLOW_SECONDS = 0.005
 KEPT_SECONDS = 1.0
@@ -135,6 +139,12 @@ class Folders:
                 self._slow.clear()  # of this process's own folders the next page must know
         return Incoming(directory, name)
 
+    def sweep_exports(self, dataset_name: str) -> None:
+        """Remove what exports that were killed left half-written. Only while none is written."""
+        with suppress(FileNotFoundError):
+            for file in self.directory(dataset_name, [EXPORTS]).glob(f"{_HIDDEN}*"):
+                file.unlink()
+
     def _base(self, dataset_name: str) -> Path:
         return self._root / checked_name(dataset_name)
 
@@ -160,14 +170,18 @@ class Incoming:
     def __init__(self, directory: Path, name: str) -> None:
         self._target = directory / name
         self._kept = False
-        self._hidden = directory / f".coir-{secrets.token_hex(8)}"
+        self._hidden = directory / f"{_HIDDEN}{secrets.token_hex(8)}"
 
     def write(self, content: BinaryIO) -> None:
         """Copy the content and see it on disk."""
+        self.write_pieces(iter(lambda: content.read(_COPY_BYTES), b""))
+
+    def write_pieces(self, pieces: Iterable[bytes]) -> None:
+        """Write the pieces as they come, and see them on disk."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         with os.fdopen(os.open(self._hidden, flags, 0o644), "wb") as file:
-            while block := content.read(_COPY_BYTES):
-                file.write(block)
+            for piece in pieces:
+                file.write(piece)
             file.flush()
             os.fsync(file.fileno())
 

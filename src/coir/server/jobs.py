@@ -113,9 +113,20 @@ class Jobs:
         self._thread.join()
 
     def begin(
-        self, group: str, name: str, dataset_id: int | None, creator_id: int, work: Work
+        self,
+        group: str,
+        name: str,
+        dataset_id: int | None,
+        creator_id: int,
+        work: Work,
+        *,
+        join: bool = True,
     ) -> Ticket:
-        """Queue a job; while one of the same group runs on the dataset, give that one instead."""
+        """Queue a job; while one of the same group runs on the dataset, give that one instead.
+
+        Unless it must not ``join`` another: two exports are not of the same categories, two
+        imports not of the same file.
+        """
         key = str(uuid.uuid4())
         with self._store.write() as connection:
             running = connection.execute(
@@ -125,7 +136,7 @@ class Jobs:
                     tasks.c.group == group,
                 )
             ).first()
-            if running is not None:
+            if join and running is not None:
                 return Ticket(running.key, running.id, running.name)
             task_id: int = connection.execute(
                 insert(tasks)

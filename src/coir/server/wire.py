@@ -119,7 +119,7 @@ def annotation(row: Row[Any], creator: str, size: tuple[int, int]) -> dict[str, 
         "category_id": row.category_id,
         "dataset_id": row.dataset_id,
         "segmentation": row.segmentation,
-        "area": _number(row.area),
+        "area": whole(row.area),
         "bbox": row.bbox,
         "iscrowd": row.iscrowd,
         "isbbox": row.isbbox,
@@ -140,6 +140,6 @@ def _present(**texts: str | None) -> dict[str, str]:
     return {name: text for name, text in texts.items() if text is not None}
 
 
-def _number(value: float) -> float | int:
+def whole(value: float) -> float | int:
     """A whole area as an integer (recorded: create.minimal)."""
     return int(value) if value == int(value) else value

@@ -5,7 +5,9 @@ from coir.server.routes.admin import router as admin
 from coir.server.routes.annotation import router as annotation
 from coir.server.routes.annotator import router as annotator
 from coir.server.routes.category import router as category
+from coir.server.routes.coco import router as coco
 from coir.server.routes.dataset import router as dataset
+from coir.server.routes.export import router as export
 from coir.server.routes.ids import router as ids
 from coir.server.routes.image import router as image
 from coir.server.routes.info import router as info
@@ -28,6 +30,8 @@ ROUTERS = (
     annotator,
     task,
     model,
+    coco,
+    export,
     admin,
 )
 

@@ -162,9 +162,9 @@ def picture(request: Request, image_id: int, caller: SignedIn) -> Response:
         raise invalid({"width": "width and height cannot be negative"})
     if truth(given, "thumbnail"):
         box = (min(box[0] or THUMBNAIL[0], THUMBNAIL[0]), min(box[1] or THUMBNAIL[1], THUMBNAIL[1]))
-    headers = _cache_headers()
+    headers = cache_headers()
     if truth(given, "asAttachment"):
-        headers["Content-Disposition"] = _attachment(row.file_name)
+        headers["Content-Disposition"] = attachment(row.file_name)
     try:
         file = state.folders.file(row.path)
         if truth(given, "original"):
@@ -261,7 +261,8 @@ def _original(request: Request, file: Path, headers: dict[str, str], max_pixels:
     return response
 
 
-def _cache_headers() -> dict[str, str]:
+def cache_headers() -> dict[str, str]:
+    """The recorded headers for what may be kept for half a day."""
     # Private, where the original says public: a cache between the server and several users must
     # not give one's picture to another.
     expires = datetime.now(UTC) + timedelta(seconds=CACHE_SECONDS)
@@ -271,7 +272,8 @@ def _cache_headers() -> dict[str, str]:
     }
 
 
-def _attachment(file_name: str) -> str:
+def attachment(file_name: str) -> str:
+    """The header that names a file to be saved."""
     quoted = quote(file_name)
     if quoted == file_name:
         return f"attachment; filename={file_name}"

@@ -203,3 +203,15 @@ task_logs = Table(
     Column("line", Text, nullable=False),
     Index("ix_task_logs_task_id", "task_id"),
 )
+
+exports = Table(
+    "exports",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("dataset_id", Id, ForeignKey("datasets.id", ondelete="CASCADE"), nullable=False),
+    Column("path", Text, nullable=False),  # as of images: /datasets/NAME/…
+    Column("tags", JSON, nullable=False, default=list),
+    Column("created_at", BigInteger, nullable=False),
+    Index("ix_exports_dataset_id", "dataset_id"),
+    sqlite_autoincrement=True,
+)

@@ -1,0 +1,95 @@
+"""Whole datasets as COCO: in one streamed answer, or as a job that keeps the file."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import asdict
+
+from fastapi import APIRouter, Depends, Request, Response
+from sqlalchemy import select
+
+from coir.server.access import SignedIn, downloaded_dataset, not_cross_site
+from coir.server.ago import ago
+from coir.server.answers import answer, invalid, refused
+from coir.server.contents import EXPORT, WHOLE, Contents
+from coir.server.exporting import GROUP, Export
+from coir.server.parameters import parsed_integer, query
+from coir.server.sessions import Caller
+from coir.server.state import ServerState, state_of
+from coir.server.store.tables import exports
+from coir.server.stream import Stream
+
+router = APIRouter(prefix="/api/dataset")
+
+# A million annotations take half a minute to make; the rest is for slow connections. Meanwhile
+# the database cannot fold its log into its file: who is slower still asks for an export.
+SECONDS = 600.0
+
+
+@router.get("/{dataset_id:id}/coco")
+def coco(request: Request, dataset_id: int, caller: SignedIn) -> Response:
+    """The annotated images of a dataset and their annotations, of one instant."""
+    pieces = _pieces(state_of(request), caller, dataset_id)
+    first = next(pieces)  # here a refusal is still an answer
+    return Stream(_all(first, pieces), SECONDS)
+
+
+def _all(first: bytes, rest: Generator[bytes]) -> Generator[bytes]:
+    try:
+        yield first
+        yield from rest
+    finally:
+        rest.close()
+
+
+def _pieces(state: ServerState, caller: Caller, dataset_id: int) -> Generator[bytes]:
+    if not state.snapshots.acquire(blocking=False):
+        raise refused("Too many large answers are being read; ask again, or start an export.", 503)
+    try:
+        with state.store.read() as connection:
+            dataset = downloaded_dataset(connection, caller, dataset_id)
+            yield from Contents(connection, dataset, WHOLE).pieces()
+    finally:
+        state.snapshots.release()
+
+
+@router.get("/{dataset_id:id}/export", dependencies=[Depends(not_cross_site)])
+def export(request: Request, dataset_id: int, caller: SignedIn) -> Response:
+    """Start the job that writes the dataset, or some of its categories, into a COCO file."""
+    state, given = state_of(request), query(request)
+    categories = _categories(given)
+    with_empty_images = _flag(given, "with_empty_images")
+    with state.store.read() as connection:
+        row = downloaded_dataset(connection, caller, dataset_id)
+        Contents(connection, row, EXPORT, categories)  # refuses what the dataset does not have
+    work = Export(state.store, state.folders, row.id, categories, with_empty_images)
+    name = f"Exporting {row.name} into COCO format"
+    return answer(asdict(state.jobs.begin(GROUP, name, row.id, caller.id, work, join=False)))
+
+
+@router.get("/{dataset_id:id}/exports")
+def finished(request: Request, dataset_id: int, caller: SignedIn) -> Response:
+    """The finished exports of a dataset, newest first."""
+    with state_of(request).store.read() as connection:
+        downloaded_dataset(connection, caller, dataset_id)
+        asked = select(exports).where(exports.c.dataset_id == dataset_id)
+        rows = connection.execute(asked.order_by(exports.c.id.desc())).all()
+    return answer([{"id": row.id, "ago": ago(row.created_at), "tags": row.tags} for row in rows])
+
+
+def _categories(given: dict[str, str]) -> tuple[int, ...]:
+    """The ids in ``categories``; an empty text means all."""
+    text = given.get("categories")
+    if text is None:
+        message = "Missing required parameter in the query string: ids with commas, or empty"
+        raise invalid({"categories": message})
+    return tuple(parsed_integer("categories", part) for part in text.split(",") if part)
+
+
+def _flag(given: dict[str, str], name: str) -> bool:
+    text = given.get(name, "")
+    if text.lower() not in ("", "false", "0", "true", "1"):
+        # The recorded wording.
+        message = f"Export with un-annotated images Invalid literal for boolean(): {text[:80]}"
+        raise invalid({name: message})
+    return text.lower() in ("true", "1")
