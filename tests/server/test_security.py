@@ -8,9 +8,6 @@ from pathlib import Path
 
 import httpx2 as httpx
 import pytest
-from fastapi.routing import APIRoute
-
-from coir.server.routes import ROUTERS
 
 from .running import Running, created, picture, scanned, uploaded
 
@@ -184,29 +181,6 @@ def test_shared_dataset_is_seen_and_edited_but_not_managed(
     assert bob.post(f"/api/dataset/{dataset}/share", json={"users": []}).status_code == 403
     assert admin.post(f"/api/dataset/{dataset}/share", json={"users": []}).status_code == 200
     assert bob.get(f"/api/dataset/{dataset}/data").status_code == 404
-
-
-OPEN = {("GET", "/api/info/"), ("POST", "/api/user/login"), ("POST", "/api/user/register")}
-ROUTES = {
-    (method, route.path)
-    for router in ROUTERS
-    for route in router.routes
-    if isinstance(route, APIRoute)
-    for method in route.methods
-}
-
-
-@pytest.mark.parametrize(("method", "path"), sorted(ROUTES - OPEN))
-def test_routes_need_a_user(server: Running, method: str, path: str) -> None:
-    """Without a session each route but the open ones answers 401, whatever it is asked about."""
-    answer = server.client().request(method, re.sub(r"\{.*?\}", "1", path))
-    assert answer.status_code == 401
-    assert answer.json() == {"success": False, "message": "Authorization required"}
-
-
-def test_open_routes_exist() -> None:
-    """The list of open routes names no other."""
-    assert OPEN <= ROUTES
 
 
 def test_no_answer_carries_a_hash_or_a_place(
