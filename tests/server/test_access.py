@@ -190,6 +190,7 @@ TABLE = [
     Row("GET", "/api/image/", SIGNED_IN),
     Row("POST", "/api/image/", SEEN, upload),
     Row("GET", "/api/image/{image_id}", SEEN),
+    Row("GET", "/api/image/{image_id}/coco", MANAGED),
     Row("DELETE", "/api/image/{image_id}", MANAGED),
     Row("POST", "/api/image/copy/{from_id}/{to_id}/annotations", SEEN),
     Row("GET", "/api/category/", SIGNED_IN),

@@ -267,3 +267,40 @@ def test_copying_needs_both_images(server: Running, admin: httpx.Client, dataset
         answer = bob.post(f"/api/image/copy/{one}/{other}/annotations")
         assert (answer.status_code, answer.json()["message"]) == (400, "Invalid image ids")
     assert bob.delete(f"/api/dataset/{bobs}").status_code == 200
+
+
+def test_image_as_coco(admin: httpx.Client, dataset: int) -> None:
+    """One image as COCO: its living annotations that have a shape, and their categories only."""
+    one, other, bare = (uploaded(admin, dataset, f"coco{n}.jpg").json() for n in "abc")
+    cat, dog = (one["id"] for one in admin.get(f"/api/dataset/{dataset}/data").json()["categories"])
+    outline = [[1, 1, 5, 1, 5, 5]]
+    made = [
+        admin.post("/api/annotation/", json=given).json()["id"]
+        for given in (
+            {"image_id": one, "category_id": cat, "segmentation": outline},
+            {"image_id": one, "category_id": cat},
+            {"image_id": one, "category_id": cat, "segmentation": outline},
+            {"image_id": other, "category_id": dog, "segmentation": outline},
+        )
+    ]
+    admin.delete(f"/api/annotation/{made[2]}")
+    answer = admin.get(f"/api/image/{one}/coco")
+    assert answer.headers["content-type"] == "application/json"
+    shown = answer.json()
+    assert list(shown) == ["images", "categories", "annotations"]
+    assert shown["images"] == [
+        {
+            "id": one,
+            "dataset_id": dataset,
+            "path": "/datasets/d1/cocoa.jpg",
+            "width": 96,
+            "height": 64,
+            "file_name": "cocoa.jpg",
+        }
+    ]
+    assert [category["id"] for category in shown["categories"]] == [cat]
+    assert [annotation["id"] for annotation in shown["annotations"]] == [made[0]]
+    assert shown["annotations"][0]["area"] == 8
+    empty = admin.get(f"/api/image/{bare}/coco").json()
+    assert [len(empty[name]) for name in ("images", "categories", "annotations")] == [1, 0, 0]
+    assert admin.get("/api/image/999999/coco").status_code == 400

@@ -8,8 +8,6 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 
-from coir.server.routes.undo import ago
-
 from .running import Running, created, scanned, uploaded
 
 
@@ -208,21 +206,3 @@ def test_wrong_requests_are_refused(admin: httpx.Client, given: dict[str, object
     for method in ("POST", "DELETE"):
         assert admin.request(method, "/api/undo/", params=given).status_code == 400  # type: ignore[arg-type]
         assert admin.request(method, "/api/undo/", json=given).status_code == 400
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (-5, "0 seconds"),
-        (1, "1 second"),
-        (59, "59 seconds"),
-        (60, "1 minute"),
-        (700, "11 minutes"),
-        (7200, "2 hours"),
-        (86_400, "1 day"),
-        (10**8, "3 years"),
-    ],
-)
-def test_ago(seconds: int, text: str) -> None:
-    """A span is said in its largest unit."""
-    assert ago(seconds * 1000) == text

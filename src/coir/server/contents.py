@@ -84,6 +84,12 @@ EXPORT = Form(
     ),
     creators=False,
 )
+# GET /api/image/{id}/coco.
+ONE = Form(
+    ("id", "dataset_id", "path", "width", "height", "file_name"),
+    EXPORT.annotations,
+    creators=False,
+)
 CONSTANTS: dict[str, Any] = {"annotating": [], "events": [], "is_modified": False}
 
 
@@ -98,14 +104,19 @@ class Contents:
         wanted: Collection[int] = (),
         *,
         with_empty_images: bool = False,
+        image_id: int | None = None,
     ) -> None:
         """Of these categories, or of all that the dataset lists or uses.
 
+        Of one image alone where ``image_id`` names it, with the categories that it has.
         Refuses a category that the dataset neither lists nor uses.
         """
         self._connection = connection
         self._form = form
+        self._image_id = image_id
         self._living = and_(images.c.dataset_id == dataset.id, images.c.deleted == false())
+        if image_id is not None:
+            self._living = and_(self._living, images.c.id == image_id)
         self.categories = self._categories(dataset, wanted)
         self.names = [row.name for row in self.categories]
         self._chosen = self._in_categories(everything=not wanted)
@@ -187,7 +198,9 @@ class Contents:
             .join(images)
             .where(self._living, annotations.c.deleted == false())
         )
-        known = or_(categories.c.id.in_(dataset.categories), categories.c.id.in_(used))
+        known: ColumnElement[bool] = categories.c.id.in_(used)
+        if self._image_id is None:
+            known = or_(categories.c.id.in_(dataset.categories), known)
         asked = (
             select(categories, users.c.username)
             .join(users, users.c.id == categories.c.creator_id)

@@ -16,12 +16,14 @@ from starlette.responses import FileResponse
 from coir.server import copying
 from coir.server.access import (
     SignedIn,
+    managed_dataset,
     managed_image,
     visible_dataset,
     visible_dataset_ids,
     visible_image,
 )
 from coir.server.answers import Refusal, answer, invalid, refused, unsuccessful
+from coir.server.contents import ONE, Contents
 from coir.server.folders import Incoming, OutsideError, logical_directory, segments
 from coir.server.pagination import page_count
 from coir.server.parameters import Body, integer, integers, parsed_integer, query, truth
@@ -175,6 +177,21 @@ def picture(request: Request, image_id: int, caller: SignedIn) -> Response:
     except (OutsideError, OSError):
         raise unsuccessful("The file of this image is not there any more.") from None
     return Response(content, media_type="image/jpeg", headers=headers)
+
+
+@router.get("/{image_id:id}/coco")
+def coco(request: Request, image_id: int, caller: SignedIn) -> Response:
+    """The image, its annotations and their categories as COCO."""
+    with state_of(request).store.read() as connection:
+        row = visible_image(connection, caller, image_id)
+        if row is None:
+            raise refused("Invalid image ID")
+        forbidden = "You do not have permission to download the image's annotations"
+        dataset = managed_dataset(connection, caller, row.dataset_id, "Invalid image ID", forbidden)
+        text = b"".join(
+            Contents(connection, dataset, ONE, with_empty_images=True, image_id=image_id).pieces()
+        )
+    return Response(text, media_type="application/json")
 
 
 @router.post("/copy/{from_id:id}/{to_id:id}/annotations")

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, Table, select, update
 
 from coir.server import counters, removal
 from coir.server.access import SignedIn, removable, restorable
+from coir.server.ago import ago
 from coir.server.answers import answer, invalid, refused
 from coir.server.parameters import (
     ANYWHERE,
@@ -19,7 +20,6 @@ from coir.server.parameters import (
 )
 from coir.server.sessions import Caller
 from coir.server.state import state_of
-from coir.server.store.engine import now_ms
 from coir.server.store.tables import annotations, categories, datasets, images
 
 router = APIRouter(prefix="/api/undo")
@@ -31,13 +31,6 @@ KINDS: dict[str, Table] = {
     "dataset": datasets,
 }
 MOST = 1000  # recorded
-PERIODS = (
-    ("year", 31_536_000),
-    ("month", 2_592_000),
-    ("day", 86_400),
-    ("hour", 3_600),
-    ("minute", 60),
-)
 
 
 class Target:
@@ -121,20 +114,9 @@ def _deleted(
                 "id": row.id,
                 "name": getattr(row, "name", getattr(row, "file_name", "-")),
                 "instance": kind,
-                "ago": ago(now_ms() - row.deleted_date),
+                "ago": ago(row.deleted_date),
                 "date": f"{datetime.fromtimestamp(row.deleted_date / 1000, UTC):%Y-%m-%d %T.%f}",
             },
         )
         for row in rows
     ]
-
-
-def ago(milliseconds: int) -> str:
-    """A span in its largest unit, rounded down."""
-    seconds = max(milliseconds, 0) // 1000
-    number, name = seconds, "second"
-    for period, length in PERIODS:
-        if seconds >= length:
-            number, name = seconds // length, period
-            break
-    return f"{number} {name}" + ("" if number == 1 else "s")
