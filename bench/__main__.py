@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ from bench.goals import goals
 from bench.job import Job
 from bench.measurement import Row
 from bench.place import Place
-from bench.series import Series
+from bench.series import FOREIGN, Series
 from bench.stage import open_stage
 from bench.table import table
 from bench.talk import say
@@ -42,6 +43,8 @@ BUSY = 0.5
 def main(arguments: Sequence[str]) -> int:
     """Measure, and print the table; gives the exit code."""
     options = _options(arguments)
+    # Ended from outside, it ends what it has started.
+    signal.signal(signal.SIGTERM, lambda _signal, _frame: sys.exit(143))
     stamina.instrumentation.set_on_retry_hooks([])  # an error is told once, in a sentence
     try:
         with _place(options) as place:
@@ -76,6 +79,8 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     add("--ways", nargs="+", choices=list(WAYS), metavar="WAY",
         help=f"only these: {', '.join(WAYS)}")  # fmt: skip
     add("--no-others", action="store_true", help="leave out how long another user waits")
+    add("--calm", type=float, default=0.0, metavar="SECONDS",
+        help="repeat runs beside which the machine had other work, at most so long")  # fmt: skip
     add("--json", type=Path, metavar="FILE", help="write everything that was measured")
     options = parser.parse_args(arguments)
     if options.server and not options.dataset:
@@ -116,7 +121,8 @@ def _bench(place: Place, options: argparse.Namespace) -> int:
     about = _about(dataset, extent, groups, options)
     _introduce(about)
     rows: list[Row] = []
-    for rows in Series(job, ways, options.repeat, others=not options.no_others).run():
+    series = Series(job, ways, options.repeat, not options.no_others, options.calm)
+    for rows in series.run():
         if options.json:
             _write(options.json, about, rows, own=bool(place.database))
     _conclude(about, rows, own=bool(place.database))
@@ -182,6 +188,7 @@ def _introduce(about: dict[str, Any]) -> None:
 
 def _conclude(about: dict[str, Any], rows: Sequence[Row], *, own: bool) -> None:
     base = next((row for row in rows if row.way == BASE), None)
+    disturbed = [row.title for row in rows if any(run.foreign > FOREIGN for run in row.runs)]
     print("", table(rows, base, about["server"]["processes"]), "", sep="\n")
     for row in rows:
         for run in row.runs[:1]:
@@ -189,6 +196,8 @@ def _conclude(about: dict[str, Any], rows: Sequence[Row], *, own: bool) -> None:
                 print(f"≈ {row.title}: {run.sampled:,} of {run.requests:,} requests were made.")
             elif run.distinct != about["images"]:
                 print(f"! {row.title}: {run.distinct:,} of {about['images']:,} ids.")
+    if disturbed:
+        print(f"Beside other work of the machine: {', '.join(disturbed)}; see --calm.")
     for goal in goals(rows, own=own):
         print(goal)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-__all__ = ["cpu_seconds", "descendants", "listeners", "name_of", "peak_memory_mb"]
+__all__ = ["busy_seconds", "cpu_seconds", "descendants", "listeners", "name_of", "peak_memory_mb"]
 
 LISTEN = "0A"
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
@@ -40,6 +40,16 @@ def cpu_seconds(pids: Sequence[int]) -> float:
         if stat := _stat(pid):
             ticks += int(stat[11]) + int(stat[12])
     return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def busy_seconds() -> float:
+    """Give the processor seconds that all processes of the machine have used; 0 if unknown."""
+    try:
+        fields = Path("/proc/stat").read_text(encoding="ascii").split(maxsplit=8)
+    except OSError:
+        return 0.0
+    user, nice, system, _idle, _waiting, irq, softirq = map(int, fields[1:8])
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
 
 
 def name_of(pid: int) -> str:

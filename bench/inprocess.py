@@ -57,4 +57,5 @@ def _timed(bench: Bench, read: Callable[[], Sequence[Any]]) -> Measurement:
         distinct=len({row[0] for row in found}),
         memory_mb=clock.memory_mb,
         memory_before_mb=clock.memory_before_mb,
+        foreign=clock.foreign,
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from bench.cost import cpu_seconds, peak_memory_mb
+from bench.cost import busy_seconds, cpu_seconds, peak_memory_mb
 from bench.place import Place
 from bench.walk import Extent
 from coir.client import Dataset
@@ -37,17 +37,21 @@ class Clock:
     server_cpu: list[float] = field(default_factory=list)
     memory_before_mb: float | None = None
     memory_mb: float | None = None
+    foreign: float = 0.0
 
     @contextmanager
     def running(self) -> Iterator[None]:
         """Measure what happens inside."""
         self.memory_before_mb = peak_memory_mb()
         before = [cpu_seconds(group) for group in self.groups]
+        busy, client = busy_seconds(), time.process_time()
         started = time.perf_counter()
         yield
         self.seconds = time.perf_counter() - started
         after = [cpu_seconds(group) for group in self.groups]
         self.server_cpu = [end - begin for begin, end in zip(before, after, strict=True)]
+        used = sum(self.server_cpu) + time.process_time() - client
+        self.foreign = max(0.0, busy_seconds() - busy - used) / self.seconds
         self.memory_mb = peak_memory_mb()
 
 

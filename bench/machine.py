@@ -5,9 +5,15 @@ from __future__ import annotations
 import os
 import platform
 import sqlite3
+import time
 from pathlib import Path
 
-__all__ = ["describe", "load"]
+from bench.cost import busy_seconds
+
+__all__ = ["describe", "load", "wait_for_calm"]
+
+# Calm: two seconds in which less than a quarter of one core was used.
+CALM_TURNS, CALM_SECONDS, CALM_CORES = 2, 1.0, 0.25
 
 
 def describe() -> dict[str, str | int | float]:
@@ -25,6 +31,16 @@ def describe() -> dict[str, str | int | float]:
 def load() -> float | None:
     """Give the processes that wanted to run in the last minute, on average, where known."""
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+
+
+def wait_for_calm(end: float) -> None:
+    """Wait until the machine does almost nothing, at most until a moment of the clock."""
+    calm = 0
+    while calm < CALM_TURNS and time.monotonic() < end:
+        busy, started = busy_seconds(), time.monotonic()
+        time.sleep(CALM_SECONDS)
+        used = (busy_seconds() - busy) / (time.monotonic() - started)
+        calm = calm + 1 if used < CALM_CORES else 0
 
 
 def _line(path: str, name: str) -> str:

@@ -13,6 +13,7 @@ __all__ = ["Measurement", "Row"]
 class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     """One run. ``server_cpu`` has one figure for each group of processes, in seconds.
 
+    ``foreign`` is how many cores were at work on other things meanwhile.
     ``sampled`` is how many of the requests were made when the rest is extrapolated.
     ``distinct`` counts different ids; ``longest`` is the longest single answer in seconds;
     memory is that of the client's process at its peak, and before it began to read.
@@ -28,6 +29,7 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     memory_before_mb: float | None = None
     sampled: int | None = None
     strategy: str = ""
+    foreign: float = 0.0
     others_wait: list[float] = []
 
 

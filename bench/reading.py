@@ -77,6 +77,7 @@ def _whole(bench: Bench, walk: Walk, asker: Asker) -> Measurement:
         server_cpu=clock.server_cpu,
         memory_mb=clock.memory_mb,
         memory_before_mb=clock.memory_before_mb,
+        foreign=clock.foreign,
     )
 
 
@@ -102,6 +103,7 @@ def _sample(
         longest=max(asker.times),
         server_cpu=[one * scale for one in clock.server_cpu],
         sampled=made,
+        foreign=clock.foreign,
     )
 
 
@@ -161,6 +163,7 @@ def _scan(bench: Bench, concurrency: int, read: Any) -> Measurement:
         server_cpu=clock.server_cpu,
         memory_mb=clock.memory_mb,
         memory_before_mb=clock.memory_before_mb,
+        foreign=clock.foreign,
         strategy=certificate.strategy,
     )
 
@@ -187,4 +190,5 @@ def stream(bench: Bench) -> Measurement:
         server_cpu=clock.server_cpu,
         memory_mb=clock.memory_mb,
         memory_before_mb=clock.memory_before_mb,
+        foreign=clock.foreign,
     )

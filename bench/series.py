@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,17 +12,20 @@ from pathlib import Path
 import msgspec
 
 from bench.job import Job
+from bench.machine import wait_for_calm
 from bench.measurement import Row
 from bench.neighbour import neighbour
 from bench.talk import say
 from bench.way import WAYS, Way
 from bench.worker import Said
 
-__all__ = ["Series"]
+__all__ = ["FOREIGN", "Series"]
 
 ROOT = Path(__file__).resolve().parents[1]
 # Of a way that is sampled: enough answers to see how long another user waits.
 OTHERS_BUDGET = 10.0
+# Of one core: a run beside more work than that says little about what it measures.
+FOREIGN = 0.2
 
 
 @dataclass
@@ -32,6 +36,7 @@ class Series:
     ways: Sequence[Way]
     repeat: int
     others: bool = True
+    calm: float = 0.0
 
     def run(self) -> Iterator[list[Row]]:
         """Give the rows as far as they are known, after each run."""
@@ -41,10 +46,27 @@ class Series:
                 if turn == 0 or self._again(row):
                     self._once(row, f"{turn + 1} of {self.repeat}")
                     yield rows
+        yield from self._calmer(rows)
         for row in rows:
             if self.others and row.runs and not WAYS[row.way].own:
                 self._beside(row)
                 yield rows
+
+    def _calmer(self, rows: list[Row]) -> Iterator[list[Row]]:
+        """Repeat the runs beside which others worked, and keep the calmer ones."""
+        end = time.monotonic() + self.calm
+        while any(map(_disturbed, rows)) and time.monotonic() < end:
+            for row in filter(_disturbed, rows):
+                wait_for_calm(end)
+                if time.monotonic() >= end:
+                    return
+                said = self._measured(row, self.job.budget, "in calm")
+                if said.measurement is None:
+                    continue
+                row.runs.sort(key=lambda run: run.foreign)
+                if said.measurement.foreign < row.runs[-1].foreign:
+                    row.runs[-1] = said.measurement
+                    yield rows
 
     def _again(self, row: Row) -> bool:
         return bool(row.runs) and not row.extrapolated and row.seconds <= self.job.budget
@@ -74,15 +96,23 @@ class Series:
         ) as process:
             assert process.stdin is not None
             assert process.stdout is not None
-            process.stdin.write(msgspec.json.encode(job))
-            process.stdin.close()
-            said = Said()
-            for line in process.stdout:
-                said = msgspec.json.decode(line, type=Said)
-                if said.measurement is None and not said.error:
-                    self._tell(row, turn, said)
+            try:
+                process.stdin.write(msgspec.json.encode(job))
+                process.stdin.close()
+                said = Said()
+                for line in process.stdout:
+                    said = msgspec.json.decode(line, type=Said)
+                    if said.measurement is None and not said.error:
+                        self._tell(row, turn, said)
+            except BaseException:
+                process.kill()  # it would read on, for nobody
+                raise
         return said
 
     def _tell(self, row: Row, turn: str, said: Said) -> None:
         of = f" of {said.expected:,}" if said.expected else ""
         say(f"{row.title}, {turn}: {said.done:,}{of}", passing=True)
+
+
+def _disturbed(row: Row) -> bool:
+    return any(run.foreign > FOREIGN for run in row.runs)
