@@ -82,7 +82,7 @@ def create_app(settings: Settings) -> FastAPI:
         state.jobs.close()
         state.store.close()
 
-    app = FastAPI(lifespan=lifespan, redirect_slashes=False, openapi_url=None)
+    app = FastAPI(lifespan=lifespan, redirect_slashes=False, openapi_url=None)  # routes/openapi.py
     app.state.server = state
     for router in ROUTERS:
         app.include_router(router)

@@ -12,6 +12,7 @@ from coir.server.routes.ids import router as ids
 from coir.server.routes.image import router as image
 from coir.server.routes.info import router as info
 from coir.server.routes.model import router as model
+from coir.server.routes.openapi import router as openapi
 from coir.server.routes.page import router as page
 from coir.server.routes.task import router as task
 from coir.server.routes.undo import router as undo
@@ -19,6 +20,7 @@ from coir.server.routes.user import router as user
 
 ROUTERS = (
     info,
+    openapi,
     undo,
     user,
     dataset,

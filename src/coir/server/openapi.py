@@ -1,0 +1,100 @@
+"""The OpenAPI 3.1 document: the routes and their descriptions, with what `operations` says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from importlib.metadata import version
+from typing import Any
+
+from fastapi.openapi.utils import get_openapi
+from starlette.routing import BaseRoute
+
+from coir.server.operations import JSON, OPERATIONS, Operation
+from coir.server.sessions import COOKIE
+
+ABOUT = """The API of COCO-Annotator, as coir serves it.
+
+Sign in with `POST /api/user/login`, which sets the session cookie, or with HTTP Basic on any
+route. A path ends in a slash exactly where it does here. Dates are `{"$date": milliseconds}`.
+What is not visible to the caller does not exist: the answer is the same.
+"""
+FILTERS = {
+    "name": "filters",
+    "in": "query",
+    "style": "form",
+    "explode": True,
+    "description": "Any field of an image with an operator, such as `id__gt=7`, "
+    "`annotated=true` or `path__contains=x`; a field that does not exist is refused.",
+    "schema": {"type": "object", "additionalProperties": {"type": "string"}},
+}
+REFUSAL = {
+    "type": "object",
+    "properties": {
+        "message": {"type": "string", "description": "What is wrong, for people."},
+        "success": {"type": "boolean", "description": "False; on some routes only."},
+        "errors": {
+            "type": "object",
+            "additionalProperties": {"type": "string"},
+            "description": "What is wrong with each parameter, by name; on some refusals only.",
+        },
+    },
+}
+ID = {"type": "integer", "minimum": 0}
+
+
+def document(routes: Sequence[BaseRoute]) -> dict[str, Any]:
+    """The document of an application's routes."""
+    made = get_openapi(title="coir", version=version("coir"), description=ABOUT, routes=routes)
+    for path, methods in made["paths"].items():
+        for method, operation in methods.items():
+            known = OPERATIONS.get((method.upper(), path), Operation())
+            _complete(operation, method, path, known)
+    made["components"] = {
+        "schemas": {"Refusal": REFUSAL},
+        "securitySchemes": {
+            "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
+            "basic": {"type": "http", "scheme": "basic"},
+        },
+    }
+    made["security"] = [{"session": []}, {"basic": []}]
+    return made
+
+
+def _complete(operation: dict[str, Any], method: str, path: str, known: Operation) -> None:
+    words = [word.strip("{}") for word in path.split("/")[2:] if word]
+    operation["operationId"] = "_".join([method, *words]).replace(".", "_")
+    operation["tags"] = [words[0]]
+    operation["summary"] = operation["description"].partition("\n")[0]
+    parameters = operation.pop("parameters", [])
+    for parameter in parameters:
+        if parameter["schema"]["type"] == "integer":
+            parameter["schema"] = ID
+    parameters += [
+        {"name": name, "in": "query", "schema": schema} for name, schema in known.query.items()
+    ]
+    parameters += [FILTERS] if known.filters else []
+    if parameters:
+        operation["parameters"] = parameters
+    if known.body:
+        operation["requestBody"] = _body(known.body, known.body_type)
+    if 401 not in known.statuses:
+        operation["security"] = []
+    answered: dict[str, Any] = {kind: {"schema": {}} for kind in known.answers}
+    operation["responses"] = {"200": {"description": "What was asked for.", "content": answered}}
+    refusal = {JSON: {"schema": {"$ref": "#/components/schemas/Refusal"}}}
+    for status in known.statuses:
+        operation["responses"][str(status)] = {
+            "description": HTTPStatus(status).phrase,
+            "content": refusal,
+        }
+
+
+def _body(fields: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    required = [name.rstrip("*") for name in fields if name.endswith("*")]
+    schema = {
+        "type": "object",
+        "properties": {name.rstrip("*"): value for name, value in fields.items()},
+        "required": required,
+    }
+    return {"required": bool(required), "content": {kind: {"schema": schema}}}

@@ -1,0 +1,169 @@
+"""What each route takes and answers beside its path, for the OpenAPI document.
+
+The routes read their parameters themselves, because the contract's rules are its own (a parameter
+may stand in the body, the form or the query; any other one of `/data` is a filter).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Schema = Mapping[str, Any]
+
+INTEGER: Schema = {"type": "integer"}
+TEXT: Schema = {"type": "string"}
+FLAG: Schema = {"type": "boolean"}
+OBJECT: Schema = {"type": "object"}
+TEXTS: Schema = {"type": "array", "items": TEXT}
+INTEGERS: Schema = {"type": "array", "items": INTEGER}
+NUMBERS: Schema = {"type": "array", "items": {"type": "number"}}
+PAIRS: Schema = {"type": "array", "items": NUMBERS}
+FILE: Schema = {"type": "string", "contentMediaType": "application/octet-stream"}
+
+JSON = "application/json"
+MULTIPART = "multipart/form-data"
+
+
+@dataclass(frozen=True)
+class Operation:
+    """Query parameters, body fields (required ones are marked by a star), statuses beside 200."""
+
+    query: Mapping[str, Schema] = field(default_factory=dict)
+    body: Mapping[str, Schema] = field(default_factory=dict)
+    body_type: str = JSON
+    statuses: tuple[int, ...] = (401,)
+    answers: tuple[str, ...] = (JSON,)
+    filters: bool = False
+
+
+SEEN = (400, 401)
+MANAGED = (400, 401, 403)
+PAGES = {"page": INTEGER, "limit": INTEGER}
+CREDENTIALS = {"username*": TEXT, "password*": TEXT}
+PERSON = {"name": TEXT, "email": TEXT}
+CATEGORY = {
+    "name*": TEXT,
+    "supercategory": TEXT,
+    "color": TEXT,
+    "metadata": OBJECT,
+    "keypoint_labels": TEXTS,
+    "keypoint_edges": {"type": "array", "items": INTEGERS},
+    "keypoint_colors": TEXTS,
+}
+SHAPE = {
+    "category_id": INTEGER,
+    "segmentation": PAIRS,
+    "keypoints": NUMBERS,
+    "isbbox": FLAG,
+    "metadata": OBJECT,
+    "color": TEXT,
+}
+KIND: Schema = {"enum": ["annotation", "image", "category", "dataset"]}
+TARGET: Mapping[str, Schema] = {"id": INTEGER, "instance": KIND}
+
+OPERATIONS: dict[tuple[str, str], Operation] = {
+    ("GET", "/api/info/"): Operation(statuses=()),
+    ("GET", "/api/info/long_task"): Operation(statuses=(401, 403)),
+    ("GET", "/api/openapi.json"): Operation(statuses=()),
+    ("POST", "/api/user/register"): Operation(body=CREDENTIALS | PERSON, statuses=(400,)),
+    ("POST", "/api/user/login"): Operation(body=CREDENTIALS, statuses=(400, 429)),
+    ("GET", "/api/user/"): Operation(),
+    ("GET", "/api/user/logout"): Operation(statuses=(401, 403)),
+    ("POST", "/api/user/password"): Operation(
+        body={"password*": TEXT, "new_password*": TEXT}, statuses=(400, 401, 429)
+    ),
+    ("GET", "/api/dataset/"): Operation(),
+    ("POST", "/api/dataset/"): Operation(body={"name*": TEXT, "categories": TEXTS}, statuses=SEEN),
+    ("GET", "/api/dataset/data"): Operation(PAGES | {"folder": TEXT}, statuses=SEEN),
+    ("POST", "/api/dataset/{dataset_id}"): Operation(
+        body={"categories": TEXTS, "default_annotation_metadata": OBJECT}, statuses=SEEN
+    ),
+    ("DELETE", "/api/dataset/{dataset_id}"): Operation(statuses=MANAGED),
+    ("GET", "/api/dataset/{dataset_id}/scan"): Operation(statuses=MANAGED),
+    ("POST", "/api/dataset/{dataset_id}/share"): Operation(body={"users": TEXTS}, statuses=MANAGED),
+    ("GET", "/api/dataset/{dataset_id}/users"): Operation(statuses=SEEN),
+    ("GET", "/api/dataset/{dataset_id}/stats"): Operation(statuses=SEEN),
+    ("GET", "/api/dataset/{dataset_id}/reset/metadata"): Operation(statuses=MANAGED),
+    ("POST", "/api/dataset/{dataset_id}/generate"): Operation(statuses=(*MANAGED, 410)),
+    ("GET", "/api/dataset/{dataset_id}/data"): Operation(
+        PAGES | {"folder": TEXT, "order": TEXT, "fields": TEXT},
+        statuses=(400, 401, 404),
+        filters=True,
+    ),
+    ("GET", "/api/dataset/{dataset_id}/ids"): Operation(
+        {"folder": TEXT}, statuses=(400, 401, 404, 503), filters=True
+    ),
+    ("GET", "/api/dataset/{dataset_id}/coco"): Operation(statuses=(*MANAGED, 503)),
+    ("GET", "/api/dataset/{dataset_id}/export"): Operation(
+        {"categories": TEXT, "with_empty_images": FLAG}, statuses=MANAGED
+    ),
+    ("GET", "/api/dataset/{dataset_id}/exports"): Operation(statuses=MANAGED),
+    ("GET", "/api/export/{export_id}"): Operation(statuses=MANAGED),
+    ("GET", "/api/export/{export_id}/download"): Operation(statuses=MANAGED),
+    ("DELETE", "/api/export/{export_id}"): Operation(statuses=MANAGED),
+    ("GET", "/api/image/"): Operation(
+        {"page": INTEGER, "per_page": INTEGER, "fields": TEXT}, statuses=SEEN
+    ),
+    ("POST", "/api/image/"): Operation(
+        body={"image*": FILE, "dataset_id*": INTEGER}, body_type=MULTIPART, statuses=(*SEEN, 413)
+    ),
+    ("GET", "/api/image/{image_id}"): Operation(
+        {
+            "width": INTEGER,
+            "height": INTEGER,
+            "thumbnail": TEXT,
+            "original": TEXT,
+            "asAttachment": TEXT,
+        },
+        statuses=SEEN,
+        answers=("image/jpeg", "image/*"),
+    ),
+    ("DELETE", "/api/image/{image_id}"): Operation(statuses=MANAGED),
+    ("GET", "/api/image/{image_id}/coco"): Operation(statuses=MANAGED),
+    ("POST", "/api/image/copy/{from_id}/{to_id}/annotations"): Operation(
+        body={"category_ids": INTEGERS}, statuses=SEEN
+    ),
+    ("GET", "/api/category/"): Operation(),
+    ("POST", "/api/category/"): Operation(body=CATEGORY, statuses=SEEN),
+    ("GET", "/api/category/data"): Operation(PAGES, statuses=SEEN),
+    ("GET", "/api/category/{category_id}"): Operation(statuses=SEEN),
+    ("PUT", "/api/category/{category_id}"): Operation(body=CATEGORY, statuses=MANAGED),
+    ("DELETE", "/api/category/{category_id}"): Operation(statuses=MANAGED),
+    ("GET", "/api/annotation/"): Operation(statuses=(401, 503)),
+    ("POST", "/api/annotation/"): Operation(body={"image_id*": INTEGER} | SHAPE, statuses=SEEN),
+    ("GET", "/api/annotation/{annotation_id}"): Operation(statuses=SEEN),
+    ("PUT", "/api/annotation/{annotation_id}"): Operation(body=SHAPE, statuses=SEEN),
+    ("DELETE", "/api/annotation/{annotation_id}"): Operation(statuses=SEEN),
+    ("GET", "/api/annotator/data/{image_id}"): Operation(statuses=SEEN),
+    ("POST", "/api/annotator/data"): Operation(
+        body={
+            "image*": OBJECT,
+            "categories": {"type": "array", "items": OBJECT},
+            "user": OBJECT,
+        },
+        statuses=SEEN,
+    ),
+    ("GET", "/api/tasks/"): Operation(),
+    ("GET", "/api/tasks/{task_id}/logs"): Operation(statuses=SEEN),
+    ("DELETE", "/api/tasks/{task_id}"): Operation(statuses=SEEN),
+    ("POST", "/api/model/dextr/{image_id}"): Operation(
+        body={"points*": PAIRS, "padding": INTEGER, "threshold": INTEGER}, statuses=SEEN
+    ),
+    ("POST", "/api/model/maskrcnn"): Operation(
+        body={"image": FILE}, body_type=MULTIPART, statuses=(*SEEN, 413)
+    ),
+    ("GET", "/api/undo/list/"): Operation({"type": TEXT, "limit": INTEGER}, statuses=SEEN),
+    ("POST", "/api/undo/"): Operation(TARGET, TARGET, statuses=SEEN),
+    ("DELETE", "/api/undo/"): Operation(TARGET, statuses=SEEN),
+    ("GET", "/api/admin/users"): Operation(PAGES, statuses=SEEN),
+    ("POST", "/api/admin/user/"): Operation(
+        body=CREDENTIALS | PERSON | {"is_admin": FLAG}, statuses=SEEN
+    ),
+    ("GET", "/api/admin/user/{username}"): Operation(statuses=SEEN),
+    ("PATCH", "/api/admin/user/{username}"): Operation(
+        body=PERSON | {"password": TEXT, "is_admin": FLAG}, statuses=SEEN
+    ),
+    ("DELETE", "/api/admin/user/{username}"): Operation(statuses=SEEN),
+}
