@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -74,6 +75,29 @@ PLAIN = {f"img_{number:04d}.jpg" for number in (3, 5, 13, 20, 23, 24, 49, 55, 65
 ANNOTATED, WITH_TWO, WITH_DOG = 61, 22, 41  # recorded totals
 
 
+# One image that is nowhere and one whose name is there twice, each with an annotation: the record
+# says one error and three warnings.
+COCO = {
+    "images": [
+        {"id": 1, "file_name": "nowhere.jpg"},
+        {"id": 2, "file_name": "elsewhere/img_0000.jpg"},
+    ],
+    "categories": [{"id": 1, "name": "cat"}],
+    "annotations": [
+        {"id": 1, "image_id": 1, "category_id": 1, "segmentation": [[1, 1, 9, 1, 9, 9]]},
+        {"id": 2, "image_id": 2, "category_id": 1, "segmentation": [[1, 1, 9, 1, 9, 9]]},
+    ],
+}
+# What was in the files that the record only names.
+CONTENTS = {
+    "upload.not_an_image": b"no picture",
+    "post_coco": json.dumps(COCO).encode(),
+    "post_coco.bad_json": b"{",
+    "post_coco.bad_id": b"{}",
+    "post_export_same": b'{"images": [], "categories": [], "annotations": []}',
+}
+
+
 def key(exchange: Exchange) -> str:
     """How an exchange is named here and in docs/differences.md."""
     return f"{exchange['section']}/{exchange['name']}"
@@ -103,7 +127,7 @@ class Scene:
             "admin/users.limit1_page2": self._bob_seen,
             "admin/user_create.dup": self._carol,
             "dataset.misc/exports": lambda: completed(self.admin),
-            "tasks/list_full": self._other_tasks,
+            "tasks/list_full": lambda: completed(self.admin),
             "tasks/delete_running": self.still_running,
             "dataset.misc/data.directory_missing_on_disk": server.directory("frm").rmdir,
             "session/logout_answer_headers": self._keep_cookie,
@@ -234,28 +258,6 @@ class Scene:
         given = {"username": "carol", "password": "carol-pw", "name": "Carol"}
         assert self.admin.post("/api/admin/user/", json=given).status_code == 200
 
-    def _other_tasks(self) -> None:
-        """The imports that had run by then."""
-        jobs = [
-            ("Annotation Import", "Import COCO format into d1", 1, True, 1, 3),
-            ("Annotation Import", "Import COCO format into qs", 3, True, 0, 0),
-        ]
-        with self.server.database() as database:
-            database.executemany(
-                'INSERT INTO tasks ("group", name, dataset_id, completed, errors, warnings, key,'
-                " creator_id, progress, created_at) VALUES (?, ?, ?, ?, ?, ?, '', 1, 100.0, 0)",
-                jobs,
-            )
-            database.executemany(
-                "INSERT INTO task_logs (task_id, at, level, line) VALUES (?, 0, 'INFO', ?)",
-                [
-                    *[(6, "Beginning Import")],
-                    *[(6, "Importing 0 categories, 0 images, and 0 annotations")],
-                    *[(6, "===== Importing Categories =====")],
-                    *[(6, "…") for _ in range(2)],
-                ],
-            )
-
     def still_running(self) -> None:
         """A seventh job that is not completed."""
         with self.server.database() as database:
@@ -302,7 +304,7 @@ def _body(exchange: Exchange) -> dict[str, Any]:
     elif "data" in asked:
         body["data"] = asked["data"]
     if "files" in asked:
-        content = b"no picture" if exchange["name"] == "upload.not_an_image" else picture(80, 50)
+        content = CONTENTS.get(exchange["name"]) or picture(80, 50)
         body["files"] = {
             field: (name, io.BytesIO(content), "image/jpeg")
             for field, name in asked["files"].items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -23,6 +24,7 @@ MAX_BODY_BYTES = 10 * 1024 * 1024
 # The frame of a multipart body: boundaries, headers and the other fields.
 MULTIPART_BYTES = 64 * 1024
 UPLOAD_PATHS = ("/api/image/", "/api/model/maskrcnn")
+COCO_PATH = re.compile(r"/api/dataset/[0-9]+/(coco|export)")
 
 
 class TooLargeError(Exception):
@@ -46,13 +48,19 @@ class Edge:
         if scope["method"] == "OPTIONS" and (allowed := self._allowed(scope)):
             await _options(allowed)(scope, receive, send)
             return
-        limit = MAX_BODY_BYTES
-        if scope["path"] in UPLOAD_PATHS:
-            limit = self._settings.max_upload_bytes + MULTIPART_BYTES
+        limit = self._limit(scope["path"])
         # Every GET answers HEAD as well (recorded: dataset.data head); the process that speaks
         # HTTP leaves the body out, by the method of the scope it made.
         inner = dict(scope, method="GET") | {HEAD: True} if scope["method"] == "HEAD" else scope
         await self._guarded(inner, _limited(receive, limit), send)
+
+    def _limit(self, path: str) -> int:
+        """How many bytes a body may have."""
+        if path in UPLOAD_PATHS:
+            return self._settings.max_upload_bytes + MULTIPART_BYTES
+        if COCO_PATH.fullmatch(path):
+            return self._settings.max_coco_bytes + MULTIPART_BYTES
+        return MAX_BODY_BYTES
 
     async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve, and answer what no handler expected without telling what it was."""

@@ -24,6 +24,8 @@ class Settings:
     allow_registration: bool = True
     # Photographs stay below 50 MB; the rest is room for TIFF.
     max_upload_bytes: int = 100 * 1024 * 1024
+    # Three times the annotations of COCO's 118,000 training images.
+    max_coco_bytes: int = 1024 * 1024 * 1024
     # 2^27 pixels decode to about 400 MB of RGB, the most one request may take.
     max_pixels: int = 2**27
 

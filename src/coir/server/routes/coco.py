@@ -1,14 +1,18 @@
 """Whole datasets as COCO: in one streamed answer, or as a job that keeps the file."""
 
-from __future__ import annotations
-
-from collections.abc import Generator
-from dataclasses import asdict
+import mmap
+from collections.abc import AsyncIterator, Generator
+from dataclasses import asdict, dataclass
+from tempfile import SpooledTemporaryFile
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 from sqlalchemy import select
+from starlette.datastructures import UploadFile
 
-from coir.server.access import SignedIn, downloaded_dataset, not_cross_site
+from coir.coco import CocoError, read
+from coir.server import importing
+from coir.server.access import SignedIn, downloaded_dataset, not_cross_site, visible_dataset
 from coir.server.ago import ago
 from coir.server.answers import answer, invalid, refused
 from coir.server.contents import EXPORT, WHOLE, Contents
@@ -24,6 +28,8 @@ router = APIRouter(prefix="/api/dataset")
 # A million annotations take half a minute to make; the rest is for slow connections. Meanwhile
 # the database cannot fold its log into its file: who is slower still asks for an export.
 SECONDS = 600.0
+# How a flag that cannot be read is refused; the first as recorded.
+WORDS = {"with_empty_images": "Export with un-annotated images", "dry_run": "Report only"}
 
 
 @router.get("/{dataset_id:id}/coco")
@@ -89,7 +95,60 @@ def _categories(given: dict[str, str]) -> tuple[int, ...]:
 def _flag(given: dict[str, str], name: str) -> bool:
     text = given.get(name, "")
     if text.lower() not in ("", "false", "0", "true", "1"):
-        # The recorded wording.
-        message = f"Export with un-annotated images Invalid literal for boolean(): {text[:80]}"
-        raise invalid({name: message})
+        raise invalid({name: f"{WORDS[name]} Invalid literal for boolean(): {text[:80]}"})
     return text.lower() in ("true", "1")
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A COCO file that was sent, and the parameters beside it."""
+
+    file: UploadFile | None
+    given: dict[str, str]
+
+
+async def sent(request: Request) -> AsyncIterator[Sent]:
+    """The file in the body; what holds it is closed at the end of the request."""
+    async with request.form(max_files=1, max_fields=20) as form:
+        file = form.get("coco")
+        texts = {name: value for name, value in form.items() if isinstance(value, str)}
+        yield Sent(file if isinstance(file, UploadFile) else None, query(request) | texts)
+
+
+@router.post("/{dataset_id:id}/coco")
+@router.post("/{dataset_id:id}/export")  # the original's pages send it here
+def take(
+    request: Request, dataset_id: int, caller: SignedIn, given: Annotated[Sent, Depends(sent)]
+) -> Response:
+    """Start the job that imports annotations from a COCO file; `dry_run=true` only reports."""
+    state = state_of(request)
+    with state.store.read() as connection:
+        row = visible_dataset(connection, caller, dataset_id, "Invalid dataset ID")
+    if given.file is None:
+        message = "Json coco Missing required parameter in an uploaded file"
+        raise invalid({"coco": message})
+    dry_run = _flag(given.given, "dry_run")
+    file = _mapped(given.file)
+    try:
+        read(memoryview(file))
+    except CocoError as error:
+        raise refused(str(error)) from None
+    work = importing.Import(state.store, row.id, caller, file, dry_run)
+    name = f"Import COCO format into {row.name}"
+    begun = state.jobs.begin(importing.GROUP, name, row.id, caller.id, work, join=False)
+    return answer(asdict(begun))
+
+
+def _mapped(upload: UploadFile) -> mmap.mmap:
+    """The file's bytes, which stay after its name is gone, on disk and not in memory.
+
+    The file has no name: when the process ends, however that comes, nothing is left of it.
+    """
+    file = upload.file
+    if isinstance(file, SpooledTemporaryFile):
+        file.rollover()
+    file.flush()
+    try:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except ValueError:  # nothing can be mapped of nothing
+        raise refused("The file is empty.") from None

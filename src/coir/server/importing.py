@@ -1,0 +1,388 @@
+"""The import: annotations of a COCO file, written in one transaction or not at all.
+
+First everything is read, matched and decided (`_plan`), which takes nobody's lock; then it is
+written. Killed at any point, it has written nothing, or all.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from mmap import mmap
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, Text, bindparam, false, insert, select, type_coerce, update
+from sqlalchemy.exc import IntegrityError
+
+from coir.coco import (
+    CocoError,
+    Content,
+    Document,
+    Label,
+    Marked,
+    Place,
+    content,
+    digest,
+    match,
+    read,
+)
+from coir.server import counters
+from coir.server.answers import Refusal, refused
+from coir.server.category import checked_name, color, create, fields_of, taken
+from coir.server.folders import logical_directory
+from coir.server.jobs import Job
+from coir.server.sessions import Caller
+from coir.server.store.engine import Store, now_ms
+from coir.server.store.tables import annotations, categories, datasets, images
+
+GROUP = "Annotation Import"
+# Lines in the log for what was left out; what comes after them is counted.
+MOST_LINES = 1000
+# Annotations written between two looks at whether the server ends.
+BATCH = 5000
+# Between two notes of how far it is; each is a transaction.
+PROGRESS_SECONDS = 1.0
+
+_encode = msgspec.json.Encoder().encode
+JSON_COLUMNS = ("segmentation", "bbox", "keypoints", "metadata")
+COLUMNS = ("image_id", "category_id", "area", "iscrowd", "isbbox", "color", *JSON_COLUMNS)
+
+
+@dataclass
+class Plan:
+    """What is to be written."""
+
+    # Category ids of the file to those here; to a label where the category is to be made.
+    categories: dict[int, int | Label] = field(default_factory=dict)
+    found: dict[int, Place] = field(default_factory=dict)
+    # The values of new annotations in the order of COLUMNS, JSON as text, the category as above.
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
+    restored: list[int] = field(default_factory=list)
+    touched: set[int] = field(default_factory=set)
+    present: int = 0
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """An import into one dataset, as the work of a job; ``file`` was read once already."""
+
+    store: Store
+    dataset_id: int
+    caller: Caller
+    file: mmap
+    dry_run: bool
+
+    def __call__(self, job: Job) -> None:
+        """Do it, and report in the log what matched, what did not, and why."""
+        job.info("Beginning Import")
+        report = Report(job)
+        try:
+            document = read(memoryview(self.file))
+            with self.store.read() as connection:
+                dataset = self._dataset(connection)
+                if dataset is not None:
+                    plan = self._plan(connection, dataset, document, report)
+            if dataset is None:
+                job.error("The dataset is not there any more; nothing was written.")
+                return
+            report.end(plan, len(document), dry_run=self.dry_run)
+            if not self.dry_run:
+                self._write(plan, job)
+        except (IntegrityError, Refusal):  # an image removed for good, a category made
+            job.error("The dataset changed meanwhile; nothing was written. Start again.")
+
+    def _dataset(self, connection: Connection) -> Row[Any] | None:
+        asked = select(datasets).where(
+            datasets.c.id == self.dataset_id, datasets.c.deleted == false()
+        )
+        return connection.execute(asked).first()
+
+    def _plan(
+        self, connection: Connection, dataset: Row[Any], document: Document, report: "Report"
+    ) -> Plan:
+        job, plan = report.job, Plan()
+        job.info(
+            f"Importing {len(document.categories)} categories, {len(document.images)} images, "
+            f"and {len(document)} annotations"
+        )
+        job.info("===== Importing Categories =====")
+        self._match_categories(connection, dataset, document, plan, report)
+        job.info("===== Loading Images =====")
+        places = _places(connection, dataset) if document.images else {}
+        matched = match(document.images, places)
+        plan.found = matched.found
+        for line in matched.missing:
+            report.warning(line)
+        for line in matched.ambiguous:
+            report.error(line)
+        if document.images:
+            job.info(
+                f"{len(matched.found)} of {len(document.images)} images found, "
+                f"{matched.by_name} of them by their file name alone"
+            )
+        job.info("===== Import Annotations =====")
+        there = _there(connection, dataset.id, {place.id for place in plan.found.values()})
+        for number, marked in enumerate(document.annotations()):
+            if number % 1000 == 0:
+                self._note(job, report, 90.0 * number / len(document))
+            self._place(marked, there, plan, report)
+        return plan
+
+    def _note(self, job: Job, report: "Report", progress: float) -> None:
+        job.check()
+        if time.monotonic() - report.looked > PROGRESS_SECONDS:
+            report.looked = time.monotonic()
+            with self.store.write() as connection:
+                job.save(connection, progress)
+
+    def _match_categories(
+        self,
+        connection: Connection,
+        dataset: Row[Any],
+        document: Document,
+        plan: Plan,
+        report: "Report",
+    ) -> None:
+        """By name: the dataset's before the caller's own before others', case apart last."""
+        asked = select(categories.c.id, categories.c.name, categories.c.creator_id)
+        known = connection.execute(asked.where(categories.c.deleted == false())).all()
+        for label in document.categories:
+            same = [row for row in known if row.name.casefold() == label.name.casefold()]
+            if same:
+                best = min(
+                    same,
+                    key=lambda row: (
+                        row.name != label.name,
+                        row.id not in dataset.categories,
+                        row.creator_id != self.caller.id,
+                        row.id,
+                    ),
+                )
+                plan.categories[label.id] = best.id
+                report.job.info(f"{label.name} category found")
+                continue
+            try:
+                _fields(label)
+                if taken(connection, self.caller.id, checked_name(label.name)):
+                    raise refused("it is deleted; restore it, or delete it for good, first")
+            except Refusal as refusal:
+                report.error(f"The category {label.name[:80]!r} cannot be made: {_why(refusal)}")
+                continue
+            plan.categories[label.id] = label
+            report.warning(f"{label.name} category not found (creating a new one)")
+
+    def _place(
+        self,
+        marked: Marked,
+        there: Mapping[tuple[int, bytes], list[int]],
+        plan: Plan,
+        report: "Report",
+    ) -> None:
+        """Decide what becomes of one annotation."""
+        place = plan.found.get(marked.image_id)
+        category = (
+            plan.categories.get(marked.category_id) if marked.category_id is not None else None
+        )
+        name = f"annotation {marked.id}"
+        if place is None or category is None:
+            plan.left_out += 1
+            # The original's wording, without its misspelling, which no program reads.
+            what = "image" if place is None else "category"
+            report.warning(f"Could not find {what} associated with {name}")
+            return
+        try:
+            made = content(marked, place.width, place.height)
+        except CocoError as error:
+            plan.left_out += 1
+            report.warning(f"Left out {name}: {error}")
+            return
+        if isinstance(category, int):
+            known = there.get((place.id, digest(category, made.segmentation, made.keypoints)))
+            if known:
+                annotation_id = known.pop()
+                if annotation_id < 0:  # a deleted one
+                    plan.restored.append(-annotation_id)
+                    plan.touched.add(place.id)
+                else:
+                    plan.present += 1
+                return
+        plan.touched.add(place.id)
+        plan.rows.append(_row(marked, made, place.id))
+
+    def _write(self, plan: Plan, job: Job) -> None:
+        """Write the plan, and with it the end of the job."""
+        with self.store.write() as connection:
+            dataset = self._dataset(connection)
+            if dataset is None:
+                job.error("The dataset was deleted meanwhile; nothing was written.")
+                return
+            ids = self._make_categories(connection, plan)
+            used = [one for one in dict.fromkeys(ids.values()) if one not in dataset.categories]
+            if used:
+                connection.execute(
+                    update(datasets)
+                    .where(datasets.c.id == dataset.id)
+                    .values(categories=dataset.categories + used)
+                )
+            for rows in _batches(plan.rows, ids, dataset, self.caller):
+                job.check()
+                connection.execute(_INSERT, rows)
+            gone = update(annotations).where(annotations.c.id == bindparam("one"))
+            if plan.restored:
+                connection.execute(
+                    gone.values(deleted=False, deleted_date=None),
+                    [{"one": annotation_id} for annotation_id in plan.restored],
+                )
+            counters.refresh_all(connection, sorted(plan.touched))
+            job.save(connection, 100.0, completed=True)
+
+    def _make_categories(self, connection: Connection, plan: Plan) -> dict[int, int]:
+        """The ids here of the file's categories, those that are new made."""
+        ids, made = {}, {}
+        for file_id, category in plan.categories.items():
+            if isinstance(category, int):
+                ids[file_id] = category
+                continue
+            folded = category.name.casefold()
+            if folded not in made:
+                row = create(connection, self.caller, category.name, **_fields(category))
+                made[folded] = row.id
+            ids[file_id] = made[folded]
+        return ids
+
+
+class Report:
+    """The log of an import: of what was left out a thousand lines, then a number."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.looked = time.monotonic()
+        self._lines = 0
+
+    def warning(self, line: str) -> None:
+        """Log and count something that was left out."""
+        self._lines += 1
+        if self._lines <= MOST_LINES:
+            self.job.warning(line)
+        else:
+            self.job.warnings += 1
+
+    def error(self, line: str) -> None:
+        """Log and count something that could not be decided."""
+        self._lines += 1
+        if self._lines <= MOST_LINES:
+            self.job.error(line)
+        else:
+            self.job.errors += 1
+
+    def end(self, plan: Plan, number: int, *, dry_run: bool) -> None:
+        """Say how it went."""
+        if self._lines > MOST_LINES:
+            self.job.info(f"… and {self._lines - MOST_LINES} more of the kind")
+        if number:
+            self.job.info(
+                f"{len(plan.rows)} annotations new, {plan.present} there already, "
+                f"{len(plan.restored)} restored, {plan.left_out} left out"
+            )
+        if dry_run:
+            self.job.info("A dry run: nothing was written.")
+
+
+def _fields(label: Label) -> dict[str, Any]:
+    """The fields of a new category. Refuses what no category can have."""
+    given = {
+        "supercategory": label.supercategory,
+        "color": label.color,
+        "metadata": label.metadata,
+        "keypoint_labels": label.keypoints,
+        "keypoint_edges": label.skeleton,
+        "keypoint_colors": label.keypoint_colors,
+    }
+    return fields_of(given)
+
+
+def _why(refusal: Refusal) -> str:
+    errors = refusal.body.get("errors")
+    return "; ".join(errors.values()) if errors else str(refusal.body["message"])
+
+
+def _places(connection: Connection, dataset: Row[Any]) -> dict[str, Place]:
+    root = logical_directory(dataset.name)
+    asked = select(images.c.path, images.c.id, images.c.width, images.c.height)
+    rows = connection.execute(
+        asked.where(images.c.dataset_id == dataset.id, images.c.deleted == false())
+    )
+    return {path.removeprefix(root): Place(*more) for path, *more in rows}
+
+
+def _there(
+    connection: Connection, dataset_id: int, image_ids: set[int]
+) -> dict[tuple[int, bytes], list[int]]:
+    """The annotations on these images by image and shape; those deleted with negative ids, first.
+
+    So that a living one is taken as present before a deleted one is restored.
+    """
+    found: dict[tuple[int, bytes], list[int]] = defaultdict(list)
+    texts = [type_coerce(annotations.c[name], Text) for name in ("segmentation", "keypoints")]
+    asked = (
+        select(
+            annotations.c.id,
+            annotations.c.image_id,
+            annotations.c.category_id,
+            annotations.c.deleted,
+            *texts,
+        )
+        .where(annotations.c.dataset_id == dataset_id)
+        .order_by(annotations.c.deleted.desc())
+    )
+    decode = msgspec.json.decode
+    rows = connection.execute(asked, execution_options={"yield_per": 1000})
+    for annotation_id, image_id, category_id, deleted, segmentation, keypoints in rows:
+        if image_id in image_ids:
+            shape = digest(category_id, decode(segmentation), decode(keypoints))
+            found[image_id, shape].append(-annotation_id if deleted else annotation_id)
+    return found
+
+
+def _row(marked: Marked, made: Content, image_id: int) -> tuple[Any, ...]:
+    return (
+        image_id,
+        marked.category_id,
+        made.area,
+        bool(marked.iscrowd),
+        made.isbbox,
+        marked.color,
+        _encode(made.segmentation).decode(),
+        _encode(made.bbox).decode(),
+        _encode(made.keypoints).decode(),
+        _encode(marked.metadata or {}).decode(),
+    )
+
+
+_INSERT = insert(annotations).values(
+    {
+        name: bindparam(f"p_{name}", type_=Text() if name in JSON_COLUMNS else None)
+        for name in (*COLUMNS, "dataset_id", "creator_id", "created_at")
+    }
+)
+
+
+def _batches(
+    rows: list[tuple[Any, ...]], ids: Mapping[int, int], dataset: Row[Any], caller: Caller
+) -> Iterator[list[dict[str, Any]]]:
+    default = dataset.default_annotation_metadata
+    same = {"p_dataset_id": dataset.id, "p_creator_id": caller.id, "p_created_at": now_ms()}
+    names = [f"p_{name}" for name in COLUMNS]
+    for start in range(0, len(rows), BATCH):
+        batch = []
+        for row in rows[start : start + BATCH]:
+            one = dict(zip(names, row, strict=True)) | same
+            one["p_category_id"] = ids[one["p_category_id"]]
+            one["p_color"] = one["p_color"] or color()
+            if default:
+                metadata = default | msgspec.json.decode(one["p_metadata"])
+                one["p_metadata"] = _encode(metadata).decode()
+            batch.append(one)
+        yield batch
