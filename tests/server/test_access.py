@@ -130,6 +130,11 @@ def upload(scene: Scene) -> dict[str, Any]:
     return {"data": {"dataset_id": str(scene["dataset_id"])}, "files": {"image": file}}
 
 
+def coco(_: Scene) -> dict[str, Any]:
+    content = b'{"images": [], "categories": [], "annotations": []}'
+    return {"files": {"coco": ("x.json", io.BytesIO(content), "application/json")}}
+
+
 def registered(_: Scene) -> dict[str, Any]:
     return {"json": {"username": f"new {next(NUMBERS)}", "password": "pw"}}
 
@@ -185,6 +190,8 @@ TABLE = [
     Row("GET", "/api/dataset/{dataset_id}/data", LISTED),
     Row("GET", "/api/dataset/{dataset_id}/ids", LISTED),
     Row("GET", "/api/dataset/{dataset_id}/coco", MANAGED),
+    Row("POST", "/api/dataset/{dataset_id}/coco", SEEN, coco),
+    Row("POST", "/api/dataset/{dataset_id}/export", SEEN, coco),
     Row("GET", "/api/dataset/{dataset_id}/export", MANAGED, query(categories="")),
     Row("GET", "/api/dataset/{dataset_id}/exports", MANAGED),
     Row("GET", "/api/export/{export_id}", MANAGED),

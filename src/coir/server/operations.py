@@ -63,6 +63,10 @@ SHAPE = {
 KIND: Schema = {"enum": ["annotation", "image", "category", "dataset"]}
 TARGET: Mapping[str, Schema] = {"id": INTEGER, "instance": KIND}
 
+IMPORT = Operation(
+    body={"coco*": FILE, "dry_run": FLAG}, body_type=MULTIPART, statuses=(*SEEN, 413)
+)
+
 OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/api/info/"): Operation(statuses=()),
     ("GET", "/api/info/long_task"): Operation(statuses=(401, 403)),
@@ -96,6 +100,8 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         {"folder": TEXT}, statuses=(400, 401, 404, 503), filters=True
     ),
     ("GET", "/api/dataset/{dataset_id}/coco"): Operation(statuses=(*MANAGED, 503)),
+    ("POST", "/api/dataset/{dataset_id}/coco"): IMPORT,
+    ("POST", "/api/dataset/{dataset_id}/export"): IMPORT,
     ("GET", "/api/dataset/{dataset_id}/export"): Operation(
         {"categories": TEXT, "with_empty_images": FLAG}, statuses=MANAGED
     ),
