@@ -143,6 +143,19 @@ def test_repeating_changes_nothing(admin: httpx.Client, dataset: int) -> None:
     assert "0 annotations new, 3 there already" in imported(admin, dataset, floats)[1]
 
 
+def test_equal_shapes_are_counted(admin: httpx.Client, dataset: int) -> None:
+    """Of three equal annotations in the file two that are there leave one; living ones go first."""
+    two = file_of(*[{"segmentation": [RING]}] * 2)
+    imported(admin, dataset, two)
+    first, second = (one["id"] for one in whole(admin, dataset)["annotations"])
+    _, log = imported(admin, dataset, file_of(*[{"segmentation": [RING]}] * 3))
+    assert "1 annotations new, 2 there already, 0 restored, 0 left out" in log
+    admin.delete(f"/api/annotation/{first}")
+    _, log = imported(admin, dataset, two)
+    assert "0 annotations new, 2 there already, 0 restored, 0 left out" in log
+    assert whole(admin, dataset)["annotations"][0]["id"] == second
+
+
 def test_deleted_annotations_come_back(admin: httpx.Client, dataset: int) -> None:
     """What was deleted and is in the file is restored, not made anew."""
     file = file_of({"segmentation": [RING]}, {"segmentation": [[1, 1, 9, 1, 9, 9]]})
