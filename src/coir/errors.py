@@ -111,6 +111,7 @@ class IncompleteScan(CoirError):
     """A listing ended without proof that it is whole.
 
     ``certificate`` says why; ``ids`` are the image ids retrieved until then, ascending.
+    Where images were iterated they have been handed out already, and ``ids`` is empty.
     """
 
     exit_code = 10

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coir.model import Image
 from coir.scan.ask import Ask, Purpose, Reply, Window
 from coir.scan.ledger import NEWEST, Ledger, Problem, Reading
 
@@ -69,3 +70,23 @@ def test_the_newest_ids_stay_ascending_after_a_late_row() -> None:
     more = Ledger(newest=late.newest)
     more.enter(Reading(Window(1_001, 3_000), list(range(2_001, 3_000)), ()))
     assert more.newest.tolist() == list(range(2_000, 3_000))
+
+
+def test_a_row_that_the_filter_leaves_out_is_refused() -> None:
+    """[L7] A server that does not know a filter, and drops it, is noticed by its rows."""
+    ledger = Ledger(shown=lambda row: row.annotated)
+    right, wrong = Image(11, "a", annotated=True), Image(12, "b", annotated=False)
+    assert ledger.check(TEN, Reply(1, [11], [right])) is None
+    assert ledger.check(TEN, Reply(2, [11, 12], [right, wrong])) is Problem.MISMATCH
+
+
+@pytest.mark.parametrize("image_id", [0, -3, 2**63, 2**70])
+def test_an_id_that_no_image_has_is_refused(image_id: int) -> None:
+    """[L2] Ids are positive, and fit into 63 bits."""
+    ask = Ask(Purpose.LOWEST)
+    assert Ledger().check(ask, Reply(1, [image_id])) is Problem.IMPOSSIBLE
+
+
+def test_a_row_deleted_between_count_and_rows_at_the_end_of_a_window_is_noticed() -> None:
+    """[L5] The last row ends the window, and one more was counted: nothing can hold it."""
+    assert Ledger().check(TEN, Reply(6, [10, 12, 14, 16, 19])) is Problem.SHORT

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from coir.errors import ConnectionFailed, ServerFailed
 from coir.scan import offset_plan
-from coir.scan.ask import Ask, Reply
+from coir.scan.ask import Ask, Purpose, Reply
 from coir.scan.ledger import Ledger, Problem
 from coir.scan.offset_plan import OffsetPlan
 
@@ -22,6 +22,8 @@ def small(count: int) -> OffsetPlan:
 
 def page(live: set[int], ask: Ask) -> tuple[int, list[int]]:
     """Answer as a server that ignores windows does."""
+    if ask.purpose is Purpose.HIGHEST:
+        return len(live), sorted(live)[-1:]
     return len(live), sorted(live)[ask.offset : ask.offset + ask.limit]
 
 
@@ -90,7 +92,8 @@ def test_an_undisturbed_listing_takes_few_pages() -> None:
     plan = OffsetPlan(Ledger(), counted_at_start=len(live))
     while not plan.done:
         (ask,) = plan.asks()
-        plan.answered(ask, Reply(len(live), live[ask.offset : ask.offset + ask.limit], seconds=0.1))
+        total, ids = page(set(live), ask)
+        plan.answered(ask, Reply(total, ids, seconds=0.1))
         plan.take()
     assert plan.ledger.count == 200_000
     assert plan.counted_at_end == 200_000
@@ -119,7 +122,8 @@ def test_a_server_that_caps_its_pages(cap: int, told: bool) -> None:
         (ask,) = plan.asks()
         size = min(ask.limit, cap)
         begin = (ask.page - 1) * size
-        reply = Reply(len(live), live[begin : begin + size], per_page=size if told else ask.limit)
+        ids = live[-1:] if ask.purpose is Purpose.HIGHEST else live[begin : begin + size]
+        reply = Reply(len(live), ids, per_page=size if told else ask.limit)
         plan.answered(ask, reply)
         came += [i for reading in plan.take() for i in reading.ids]
     assert plan.error is None

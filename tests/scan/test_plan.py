@@ -15,7 +15,7 @@ from coir.scan.window_plan import WindowPlan
 
 from .simulation import ROW_SECONDS, Simulation, scanned
 
-PROBES_AND_COUNT = 4
+PROBES_AND_COUNT = 6
 
 
 def answer(planner: WindowPlan, simulation: Simulation, ask: Ask) -> None:
@@ -103,7 +103,7 @@ def test_a_window_that_times_out_is_split() -> None:
     simulation, planner = scanned(range(1, 5_001), timeout=0.022)
     assert planner.ledger.findings
     assert planner.reread
-    assert simulation.rows_served == 5_000 + 3  # the probes and the count return one each
+    assert simulation.rows_served == 5_000 + 4  # three probes and the count return one each
 
 
 def test_a_window_that_always_fails_ends_the_scan() -> None:
@@ -203,7 +203,7 @@ def test_slow_answers_make_the_plan_ask_for_less_at_a_time() -> None:
     """[W6] Answers far beyond the target shrink the windows and the requests under way."""
     planner = WindowPlan(Ledger(), in_flight=4)
     simulation = Simulation(list(range(1, 100_001)))
-    for _ in range(6):
+    for _ in range(9):
         for ask in planner.asks():
             total, ids, _ = simulation.page(ask)
             planner.answered(ask, Reply(total, ids, seconds=3e-3 * len(ids)))

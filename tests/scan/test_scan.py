@@ -137,7 +137,7 @@ def test_a_snapshot_whose_filter_was_dropped_on_the_way_is_not_taken(scene: Scen
         some = Scan(server.dataset("birds"), Filter(name_contains="_00001"))
         assert some.ids().tolist() == [i for i in scene.ids if i // 12 == 1]
         assert some.certificate.strategy == "overlapping pages"
-        assert some.certificate.requests == 1 + 3 + 2  # snapshot, probes, page and count
+        assert some.certificate.requests == 1 + 1 + 2  # snapshot, a probe, page and count
 
 
 def test_a_filter_that_a_stripping_proxy_makes_impossible_is_refused(scene: Scene) -> None:
@@ -240,6 +240,10 @@ def test_progress_of_something_else_is_refused(
         with pytest.raises(InvalidRequest):
             other.ids()
     assert progress.read_bytes() == kept
+    # [R4] A part that stands there twice.
+    progress.write_bytes(kept + kept.splitlines(keepends=True)[-1])
+    with pytest.raises(InvalidRequest, match="damaged"):
+        next(iter(Scan(birds, resume=progress)))
     progress.write_text("a letter\n")
     with pytest.raises(InvalidRequest):
         Scan(birds, resume=progress).ids()

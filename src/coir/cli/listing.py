@@ -23,6 +23,7 @@ from coir.scan.order import CONCURRENCY
 
 __all__ = ["listing"]
 
+WHILE_PRINTING = "Interrupted while printing: what was printed is not the whole list; run it again."
 BATCH = 10_000
 # Of rows that somebody waits for: fewer than the first answer holds.
 BATCH_AT_ONCE = 500
@@ -72,6 +73,7 @@ def listing(*, rows: bool) -> Callable[..., None]:
         ending_in_order()
         for path, option in ((output, "-o"), (certificate, "--certificate"), (resume, "--resume")):
             writable(path, option)
+        _apart(output, certificate, resume)
         wanted = Filter(
             annotated=annotated,
             categories=tuple(category or ()),
@@ -84,6 +86,7 @@ def listing(*, rows: bool) -> Callable[..., None]:
         further = [name.strip() for name in fields.split(",")] if fields else ()
         earlier = earlier_certificate(since) if since else None
         access = Access(server, username, password, cookie, basic)
+        whole = False
         try:
             with open_server(access) as connection, voice.progress(f"Reading {dataset}") as watch:
                 scan = Scan(
@@ -99,14 +102,16 @@ def listing(*, rows: bool) -> Callable[..., None]:
                 with destination(output, at_once=at_once) as file:
                     writer = FORMATS[format](file, image_columns(scan.fields) if rows else IDS)
                     _write(writer, _batches(scan, rows=rows, at_once=at_once), at_once=at_once)
-                    _keep(certificate, scan.certificate)
+                    whole = True
+                # Only now: whoever asks for what is new since then must have had the rest.
+                _keep(certificate, scan.certificate)
         except IncompleteScan as incomplete:
             _keep(certificate, incomplete.certificate)
             if resume:
                 incomplete.hint += " Run the same command again to go on from there."
             raise
         except KeyboardInterrupt:
-            voice.say(_interrupted(resume, at_once=at_once))
+            voice.say(WHILE_PRINTING if whole else _interrupted(resume, at_once=at_once))
             raise
         voice.done(scan.certificate)
 
@@ -176,6 +181,16 @@ def _slices(ids: Sequence[int]) -> Iterable[Sequence[int]]:
     rest = iter(ids)
     while batch := list(islice(rest, BATCH)):
         yield batch
+
+
+def _apart(*paths: Path | None) -> None:
+    """Refuse to write two things into one file."""
+    given = [path.resolve() for path in paths if path is not None]
+    if len(set(given)) < len(given):
+        raise InvalidRequest(
+            "The same file is given for two things.",
+            hint="-o, --certificate and --resume each need one of their own.",
+        )
 
 
 def _keep(path: Path | None, certificate: Certificate) -> None:

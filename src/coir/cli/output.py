@@ -63,6 +63,8 @@ def destination(path: Path | None, *, at_once: bool) -> Iterator[BinaryIO]:
         CoirError: it cannot be written, because the disk is full for instance.
 
     """
+    if path is None and sys.stdout is None:
+        raise CoirError("There is no stdout to print to.", hint="Use -o FILE.")
     try:
         if path is not None:
             with opened_whole(path) as file:

@@ -109,10 +109,12 @@ def dataset(wanted: str | int) -> Operation[DatasetInfo]:
     by_name = [one for one in visible if one.name == wanted]
     found = {one.id: one for one in by_id + by_name}
     if len(found) > 1:
+        ids = ", ".join(str(one) for one in sorted(found))
         raise InvalidRequest(
-            f"'{wanted}' is the id of dataset '{by_id[0].name}' and the name of dataset "
-            f"{by_name[0].id}.",
-            hint="Give the other one of the two names or ids.",
+            f"'{wanted}' stands for several datasets, with the ids {ids}.",
+            hint="Give the name of the one with this id, or the id of the one with this name."
+            if by_id
+            else "Give the id instead of the name.",
         )
     if not found:
         raise DatasetNotFound(

@@ -155,12 +155,22 @@ class AsyncTransport:
         return _answer(response, time.perf_counter() - started)
 
 
+HEADERS = {
+    "user-agent": f"coir/{__version__}",
+    "accept": "application/json",
+    # An answer of a cache would be certified as the server's of this moment.
+    "cache-control": "no-cache",
+    # A small answer that unpacks to a huge one could take all memory.
+    "accept-encoding": "identity",
+}
+
+
 def _settings(url: str, credentials: Credentials) -> dict[str, Any]:
     return {
         "base_url": url,
         "cookies": dict(credentials.cookies),
         "mounts": DIRECT,
-        "headers": {"user-agent": f"coir/{__version__}", "accept": "application/json"},
+        "headers": HEADERS,
         "follow_redirects": False,
         "auth": _basic(credentials),
         # Reading the machine's certificates takes 50 ms: not where there is no TLS, neither

@@ -45,6 +45,8 @@ class Purpose(enum.Enum):
     HIGHEST = "the largest id"
     LOWEST = "the smallest id"
     EMPTY = "whether filters are obeyed"
+    ABOVE = "whether the largest id is the last"
+    BELOW = "whether the smallest id is the first"
     READ = "the rows of a window"
     PAGE = "a page of rows"
     SNAPSHOT = "the ids of one instant"

@@ -12,6 +12,7 @@ import msgspec
 
 from coir.scan.plan import Plan
 from coir.scan.snapshot_plan import SnapshotPlan
+from coir.scan.window_plan import WindowPlan
 
 __all__ = ["Certificate", "Context", "Totals", "Verdict"]
 
@@ -53,6 +54,7 @@ class Context(msgspec.Struct, frozen=True):
     filters: Mapping[str, Any] = {}
     stable: bool = True
     since: str | None = None
+    from_id: int = 1
 
 
 class Stretch(msgspec.Struct, frozen=True):
@@ -88,6 +90,7 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     filters: Mapping[str, Any]
     checked_here: tuple[str, ...]
     since: str | None
+    from_id: int
     strategy: str
     claims: tuple[str, ...]
     high_water_mark: int | None
@@ -141,12 +144,15 @@ def certify(
     totals: Totals,
     times: tuple[float, float],
 ) -> Certificate:
-    """Write the certificate of a scan; the times are seconds since 1970, UTC."""
+    """Write the certificate of a scan.
+
+    ``times`` are when it started, in seconds since 1970, UTC, and the seconds it took.
+    """
     verdict, claims, reason = _judge(plan, context)
     if plan.ledger.count != plan.ledger.read:
         what = "new" if context.since else "wanted"
         reason += f"; {plan.ledger.count:,} of them are {what}"
-    ledger, (started, finished) = plan.ledger, times
+    ledger, (started, seconds) = plan.ledger, times
     fields: dict[str, Any] = msgspec.structs.asdict(context)
     del fields["stable"]
     return Certificate(
@@ -179,8 +185,8 @@ def certify(
         bytes_received=totals.bytes_received,
         details_missing=totals.details_missing,
         started=_time(started),
-        finished=_time(finished),
-        seconds=round(finished - started, 3),
+        finished=_time(started + seconds),
+        seconds=round(seconds, 3),
     )
 
 
@@ -190,23 +196,35 @@ def _judge(plan: Plan, context: Context) -> tuple[Verdict, tuple[str, ...], str]
     if plan.error is not None or not plan.done or counted is None:
         why = plan.error.message if plan.error else "The scan was ended before its end."
         return Verdict.INCOMPLETE, ("S2",), why
+    throughout = "every image that matched throughout is here once"
+    if context.since is not None:
+        # Only the ids from `from_id` on were looked at: R3 says what that may miss.
+        reason = f"{counted:,} images from id {context.from_id} on were looked at"
+        return _verdict(plan), ("S2", "R3"), reason
     if isinstance(plan, SnapshotPlan):
         reason = f"the server gave its {read:,} images as they were at one instant"
         return Verdict.COMPLETE, ("S1", "S2", "S6"), reason
-    if counted != read:
+    if not plan.unchanged:
         reason = (
             f"the dataset changed while it was read ({read:,} read, {counted:,} at the end); "
-            "every image that was there throughout is here once"
+            f"{throughout}"
         )
         return Verdict.CHANGED, ("S1", "S2", "S4"), reason
-    if context.stable:
+    if plan.ledger.passes is not None and not context.stable:
+        reason = f"{read:,} images were looked at, and the server counts as many; {throughout}"
+        return Verdict.COMPLETE, ("S1", "S2"), reason
+    if context.stable and isinstance(plan, WindowPlan):
         reason = f"the server counts {counted:,} images up to id {plan.high}, and each is here once"
         return Verdict.COMPLETE, ("S1", "S2", "S3"), reason
     reason = (
         f"the server counts {counted:,} matching images up to id {plan.high}, and as many "
-        "are here; every image that matched throughout is here once"
+        f"are here; {throughout}"
     )
     return Verdict.COMPLETE, ("S1", "S2", "S5"), reason
+
+
+def _verdict(plan: Plan) -> Verdict:
+    return Verdict.COMPLETE if plan.unchanged else Verdict.CHANGED
 
 
 def _time(seconds: float) -> str:

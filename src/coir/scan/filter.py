@@ -56,6 +56,20 @@ class Compiled:
     checks: Mapping[str, Check] = field(default_factory=dict)
     after_id: int = 0
 
+    @property
+    def shows(self) -> Check | None:
+        """What each row must show of the parameters; None when rows show none of them.
+
+        A server that does not know a filter is noticed by that.
+        """
+        known = [
+            _row_check(name, value)
+            for name, value in self.params.items()
+            if name.partition("__")[0] in IN_ROWS
+            or (name == "annotated" and "category_ids__in" not in self.params)
+        ]
+        return (lambda row: all(check(row) for check in known)) if known else None
+
     def passes(self, row: Any) -> bool:
         """Whether a row is wanted, as far as rows show it."""
         return all(check(row) for check in self.checks.values())
@@ -267,9 +281,14 @@ def _row_check(condition: str, value: str) -> Check:
 
 
 def _category(wanted: str | int, known: Sequence[CategoryInfo]) -> int:
-    for one in known:
-        if str(one.id) == str(wanted) or one.name == wanted:
-            return one.id
+    found = {one.id for one in known if str(one.id) == str(wanted) or one.name == wanted}
+    if len(found) == 1:
+        return found.pop()
+    if found:
+        raise InvalidRequest(
+            f"'{wanted}' stands for several categories.",
+            hint=f"Give one of the ids {', '.join(map(str, sorted(found)))}.",
+        )
     names = ", ".join(f"'{one.name}' ({one.id})" for one in known) or "none"
     raise InvalidRequest(
         f"The dataset has no category '{wanted}'.", hint=f"Its categories are {names}."

@@ -15,7 +15,7 @@ import msgspec
 from coir.errors import CoirError, InvalidRequest
 from coir.model import Image
 from coir.scan.ask import Window
-from coir.scan.ledger import Reading
+from coir.scan.ledger import Reading, ascending
 from coir.scan.window_plan import Resumed
 
 __all__ = ["Entry", "Head", "Journal"]
@@ -31,6 +31,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     dataset_id: int
     filters: Mapping[str, Any]
     with_rows: bool
+    fields: tuple[str, ...] = ()
     started: float
     high: int
     low: int
@@ -40,7 +41,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     def question(self) -> tuple[Any, ...]:
         """What must be the same when it is taken up again."""
         filters = msgspec.json.decode(msgspec.json.encode(self.filters))
-        return self.server_url, self.dataset_id, filters, self.with_rows
+        return self.server_url, self.dataset_id, filters, self.with_rows, self.fields
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -114,6 +115,7 @@ class Journal:
         try:
             if self._file is None:
                 self._file = self.path.open("ab")
+                _lock(self._file, self.path)
             if self.head is None:
                 self.head = head
                 self._file.write(msgspec.json.encode(head) + b"\n")
@@ -122,7 +124,7 @@ class Journal:
         except OSError as error:
             raise CoirError(
                 f"The progress could not be written to {self.path}: {error.strerror}.",
-                hint="Give --resume a file in a folder that can be written to.",
+                hint="Free some space or give --resume another place; what was kept is still good.",
             ) from error
 
     def close(self, *, finished: bool) -> None:
@@ -149,6 +151,40 @@ class Journal:
             ) from error
         if self.head.format != FORMAT:
             raise InvalidRequest(f"{self.path} was written by another version of coir.")
-        if len(whole) < len(content):
+        if not _adds_up(self.head, self.entries):
+            raise InvalidRequest(
+                f"{self.path} is damaged: its parts do not follow each other.",
+                hint="Remove it, and begin anew.",
+            )
+        keep = len(whole)
+        if not self.entries:  # nothing was read yet, and the probes will be other ones
+            self.head, keep = None, 0
+        if keep < len(content):
             with self.path.open("r+b") as file:
-                file.truncate(len(whole))
+                file.truncate(keep)
+
+
+def _adds_up(head: Head, entries: list[Entry]) -> bool:
+    """Whether the entries follow each other, and each is what a reading can be."""
+    next_id = head.low
+    for entry in entries:
+        ids, window = entry.reading.ids, entry.reading.window
+        inside = not ids or (ids[0] in window and ids[-1] in window)
+        if window.start != next_id or entry.read < len(ids) or not (inside and ascending(ids)):
+            return False
+        next_id = window.stop
+    return next_id <= head.high + 1
+
+
+def _lock(file: Any, path: Path) -> None:
+    """Keep a second run from writing into the same file, where the system can."""
+    try:
+        import fcntl
+    except ModuleNotFoundError:
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise InvalidRequest(
+            f"{path} is in use by another run.", hint="Wait for it, or give another file."
+        ) from error

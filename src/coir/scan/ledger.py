@@ -22,6 +22,7 @@ __all__ = ["Finding", "Ledger", "Problem", "Reading", "Segment"]
 # So many of the newest ids stand in the certificate, so that a later scan of what is new
 # since then can look again a little below the high-water mark, where rows may appear late.
 NEWEST = 1_000
+LARGEST_ID = 2**63
 
 
 class Problem(enum.Enum):
@@ -29,10 +30,14 @@ class Problem(enum.Enum):
 
     NEGATIVE = "its total is negative"  # [L1]
     OUTSIDE = "it holds ids outside of what was asked for"  # [L2]
+    IMPOSSIBLE = "it holds an id that no image has"  # [L2]
+    MISMATCH = "it holds rows that the filter leaves out"  # [L7]
+    REPEATED = "it holds only rows of the page before"  # [O2]
     DISORDER = "its ids do not ascend"  # [L3]
     SURPLUS = "it holds more rows than were asked for, or than it counts"  # [L4]
     SHORT = "it holds fewer rows than it counts"  # [L5]
     GAP = "it does not overlap with what was read before"  # [O2]
+    UNCONFIRMED = "it does not confirm which id is the largest"  # [W1]
     FAILED = "there was no answer"
 
 
@@ -71,12 +76,14 @@ class Ledger:
     """What has been read so far: counts per window, the hash of the ids, the findings.
 
     ``read`` counts the rows that the server gave, ``count`` those that pass ``passes``,
-    which are the ones that are wanted. ``ids`` holds their ids when they are kept,
+    which are the ones that are wanted; ``shown`` is what every row must show of a filter
+    that the server was given. ``ids`` holds their ids when they are kept,
     ascending, 8 bytes each; ``newest`` the last of them.
     """
 
     keep_ids: bool = True
     passes: Callable[[Any], bool] | None = None
+    shown: Callable[[Any], bool] | None = None
     ids: array[int] = field(default_factory=lambda: array("q"))
     newest: array[int] = field(default_factory=lambda: array("q"))
     read: int = 0
@@ -96,11 +103,19 @@ class Ledger:
             return Problem.NEGATIVE
         if not ascending(ids):
             return Problem.DISORDER
+        if ids and not (ids[0] > 0 and ids[-1] < LARGEST_ID):
+            return Problem.IMPOSSIBLE
+        if self.shown is not None and not all(map(self.shown, reply.rows)):
+            return Problem.MISMATCH
         if ask.window and ids and not (ids[0] in ask.window and ids[-1] in ask.window):
             return Problem.OUTSIDE
         if len(ids) > limit or len(ids) > total:
             return Problem.SURPLUS
         if len(ids) < min(max(0, total - ask.offset), limit):
+            return Problem.SHORT
+        if ask.window and ids and len(ids) < total and ids[-1] + 1 == ask.window.stop:
+            # A row was deleted between the count and the reading of rows: nothing is left
+            # that could hold the rest.
             return Problem.SHORT
         return None
 

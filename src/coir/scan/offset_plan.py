@@ -20,6 +20,12 @@ __all__ = ["OffsetPlan"]
 # Each page makes the original count and skip everything before it: few, and as large as
 # still answers within about a second there.
 LARGEST = 5_000
+# Pages in a row that bring nothing new, before it is plain that none will.
+LOST = 12
+NO_PAGES = UnexpectedAnswer(
+    "The server, or a proxy before it, ignores filters and pages: the same rows come again.",
+    hint="Ask the server directly, without the proxy.",
+)
 TOO_FEW = UnexpectedAnswer(
     "The server gives too few rows a page for pages to overlap, and ignores filters.",
     hint="Ask the server directly, without the proxy.",
@@ -47,6 +53,7 @@ class OffsetPlan(Plan):
         self._next: Ask | None = Ask(Purpose.PAGE, limit=self._largest)
         self._ready: list[Reading] = []
         self._cap = Cap()
+        self._lost = 0  # pages in a row that brought nothing
 
     def asks(self) -> list[Ask]:
         """Give the request to send now, if none is under way."""
@@ -80,22 +87,38 @@ class OffsetPlan(Plan):
             self._next = Ask(Purpose.PAGE, limit=limit)
         elif problem is not None:
             return
-        elif ask.purpose is Purpose.CLOSE:
+        elif ask.purpose is Purpose.HIGHEST:
             self.counted_at_end = reply.total
+            self.unchanged = reply.total == self.ledger.read and max(reply.ids, default=0) == (
+                self.high or 0
+            )
             self.phase = Phase.DONE
         elif ask.page > 1 and not (reply.ids and reply.ids[0] <= self._seen):
             # [O2] So much was deleted that the pages no longer overlap.
-            self.reread += 1
-            beyond = Window(self._seen + 1, WIDEST)
-            self.ledger.findings.append(Finding(beyond, Problem.GAP, ask.attempt))
-            self._next = Ask(Purpose.PAGE, limit=ask.limit, page=ask.page - 1)
+            before = Ask(Purpose.PAGE, limit=ask.limit, page=ask.page - 1)
+            self._elsewhere(ask, Problem.GAP, before)
+        elif max(reply.ids, default=0) <= self._seen and ask.offset + len(reply.ids) < reply.total:
+            # [O2] So much was restored that the page brings nothing new.
+            self._elsewhere(ask, Problem.REPEATED, self._following(ask))
         else:
             self._read(ask, reply)
 
+    def _elsewhere(self, ask: Ask, problem: Problem, other: Ask) -> None:
+        """Look for the next rows on another page; a few times, not for ever."""
+        self.reread += 1
+        self._lost += 1
+        beyond = Window(self._seen + 1, WIDEST)
+        self.ledger.findings.append(Finding(beyond, problem, ask.attempt))
+        self._next = other
+        if self._lost > LOST:
+            self.give_up(NO_PAGES)
+
     def _read(self, ask: Ask, reply: Reply) -> None:
+        self.counted_at_start = self.counted_at_start or reply.total
         ids = reply.ids
         known = sum(image_id <= self._seen for image_id in ids)
         if known < len(ids):
+            self._lost = 0
             window = Window(self._seen + 1, ids[-1] + 1)
             self._ready.append(Reading(window, ids[known:], reply.rows[known:]))
             self.low = ids[known] if self.low is None else self.low
@@ -104,7 +127,8 @@ class OffsetPlan(Plan):
             self._next = self._following(ask)
         else:
             self.phase = Phase.CLOSE
-            self._next = Ask(Purpose.CLOSE)
+            # Its window is everything: what is counted, and what the largest id is.
+            self._next = Ask(Purpose.HIGHEST)
 
     def _following(self, ask: Ask) -> Ask:
         """Give the page that reaches furthest and begins before this one ends.

@@ -124,6 +124,7 @@ class Order(Generic[Place]):
             self.filter.describe(),
             self.filter.is_stable,
             self.since.ids_sha256 if self.since else None,
+            compiled.after_id + 1,
         )
         if self.since is not None:
             _same_question(self.since, context)

@@ -55,6 +55,8 @@ class Plan(ABC):
         self.low: int | None = None
         self.counted_at_start: int | None = None
         self.counted_at_end: int | None = None
+        # Whether the count at the end confirms what was read.
+        self.unchanged = False
         self.moved: list[Moved] = []
         self.requests = 0
         self.reread = 0

@@ -49,6 +49,7 @@ class SnapshotPlan(Plan):
                 self._next = ask.again()
             return
         self.counted_at_start = self.counted_at_end = reply.total
+        self.unchanged = True
         self.low, self.high = (ids[0], ids[-1]) if ids else (0, 0)
         self._ready.append(Reading(Window(self.low, self.high + 1), ids, ()))
         self.phase = Phase.DONE

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from coir.errors import CoirError
 from coir.scan.ask import WIDEST, Ask, Purpose, Reply, Window
 from coir.scan.cap import Cap
-from coir.scan.ledger import Ledger, Problem, Reading, Segment
+from coir.scan.ledger import Finding, Ledger, Problem, Reading, Segment
 from coir.scan.pace import Pace
 from coir.scan.plan import Moved, Phase, Plan, passing
 
@@ -65,18 +65,22 @@ class WindowPlan(Plan):
         self._cap = Cap()
         self.filters_obeyed = True
         self._first = after_id + 1 if after_id else 0
-        above = Window(self._first, WIDEST) if after_id else None
+        self._above = Window(self._first, WIDEST) if after_id else None
         self._probes = [Ask(Purpose.EMPTY, Window(1, 1))]
         # Asked once the first has answered: then their times tell what counting costs.
         self._more_probes: list[Ask] = []
         self._empty_seconds = self._count_seconds = 0.0
+        self._doubted = False
         self._next_id = 0
         if resumed:
             self.high, self.low = resumed.high, resumed.low
             self.counted_at_start = resumed.counted_at_start
             self._next_id = resumed.next_id
         else:
-            self._more_probes = [Ask(Purpose.HIGHEST, above), Ask(Purpose.LOWEST, above)]
+            self._more_probes = [
+                Ask(Purpose.HIGHEST, self._above),
+                Ask(Purpose.LOWEST, self._above),
+            ]
         self._flying: set[Ask] = set()
         self._gaps: list[Gap] = []
         self._waiting: list[Reading] = []
@@ -111,7 +115,7 @@ class WindowPlan(Plan):
         allowed = self.pace.in_flight
         if self.phase is Phase.PROBE:
             allowed = min(2, self.pace.most_in_flight)
-        if len(self._flying) >= allowed:
+        if len(self._flying) >= allowed or not self.filters_obeyed:
             return None
         if self._probes:
             return self._probes.pop(0)
@@ -145,23 +149,23 @@ class WindowPlan(Plan):
     def answered(self, ask: Ask, reply: Reply) -> None:
         """Learn from an answer."""
         self._flying.discard(ask)
+        if self.done:
+            return
         problem = self.ledger.check(ask, reply)
         if (limit := self._cap.limit(ask, reply, problem)) < ask.limit:
             self.pace.cap(limit)
         if ask.purpose is Purpose.EMPTY and problem is not Problem.NEGATIVE:
             self._empty(reply)
-        elif problem is Problem.OUTSIDE and ask.purpose in {Purpose.HIGHEST, Purpose.LOWEST}:
+        elif (problem is Problem.OUTSIDE and self.phase is Phase.PROBE) or (
+            problem is Problem.MISMATCH and not self.ledger.segments
+        ):
             self.filters_obeyed = False
         elif problem is not None:
             self._wrong(ask, problem)
         elif ask.purpose is Purpose.READ:
             self._read(ask, reply)
-        elif ask.purpose is Purpose.HIGHEST:
-            self.counted_at_start = reply.total
-            self.high = reply.ids[-1] if reply.ids else 0
-            self._count_seconds = reply.seconds - self._empty_seconds
-        elif ask.purpose is Purpose.LOWEST:
-            self.low = reply.ids[0] if reply.ids else 0
+        elif self.phase is Phase.PROBE:
+            self._probed(ask, reply)
         elif ask.purpose is Purpose.CLOSE:
             self._close(reply.total)
         else:
@@ -173,9 +177,42 @@ class WindowPlan(Plan):
         self._empty_seconds = reply.seconds
         self._probes, self._more_probes = self._more_probes, []
 
+    def _probed(self, ask: Ask, reply: Reply) -> None:
+        """Learn from a probe; what the one for the largest id says has to be confirmed."""
+        found = reply.ids[0] if reply.ids else None
+        if ask.purpose is Purpose.HIGHEST:
+            self._highest(found or 0, reply)
+        elif ask.purpose is Purpose.ABOVE:
+            if found != self.high or reply.total != 1:
+                # Uploads above it or its deletion explain that, and then the largest id is
+                # another now; or the order or the windows are not obeyed.
+                self.ledger.findings.append(
+                    Finding(ask.window or self._whole, Problem.UNCONFIRMED, ask.attempt)
+                )
+                self._doubted = True
+                self._probes.append(Ask(Purpose.HIGHEST, self._above))
+        elif ask.purpose is Purpose.LOWEST:
+            self.low = found or 0
+            if self.low > self._first:
+                self._probes.append(Ask(Purpose.BELOW, Window(self._first, self.low)))
+        elif reply.total:  # there is something below the smallest id: read from the beginning
+            self.low = self._first
+
+    def _highest(self, found: int, reply: Reply) -> None:
+        before, self.high = self.high, found
+        self.counted_at_start = reply.total
+        if self._doubted:
+            self.filters_obeyed &= found != before
+        else:
+            self._count_seconds = reply.seconds - self._empty_seconds
+            if found:
+                self._probes.append(Ask(Purpose.ABOVE, Window(found, WIDEST)))
+
     def failed(self, ask: Ask, error: CoirError) -> None:
         """Learn that no answer came: ask for less, or give up with the error."""
         self._flying.discard(ask)
+        if self.done:
+            return
         if not passing(error):
             self.give_up(error)
         else:
@@ -209,6 +246,9 @@ class WindowPlan(Plan):
 
     def _advance(self) -> None:
         """Begin reading once the probes have answered; end when nothing is left."""
+        if not self.filters_obeyed and not (self._flying or self.done):
+            # Only now: an answer that is under way must not reach another plan.
+            self.refused, self.phase = True, Phase.DONE
         if self.phase is Phase.PROBE and not (self._probes or self._flying):
             self._begin()
         if self.phase is Phase.LOCATE and not (
@@ -218,9 +258,6 @@ class WindowPlan(Plan):
 
     def _begin(self) -> None:
         """Plan the reading, now that the probes have answered."""
-        if not self.filters_obeyed:
-            self.refused, self.phase = True, Phase.DONE
-            return
         high = self.high or 0
         # An image that is restored or inserted late below the smallest id seen was not
         # there throughout; the count at the end shows it.
@@ -243,7 +280,7 @@ class WindowPlan(Plan):
     def _close(self, total: int) -> None:
         self.counted_at_end = total
         if total == self.ledger.read:
-            self.phase = Phase.DONE
+            self.unchanged, self.phase = True, Phase.DONE
             return
         self.phase = Phase.LOCATE
         low = self.low or 0
