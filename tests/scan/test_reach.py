@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 import pytest
 
 import coir
-from client.serving import Scene
+from client.serving import Scene, serving
 from coir.errors import AuthenticationFailed
 from coir.scan import Filter, Scan
 from server.running import created, picture, scanned
@@ -62,22 +63,27 @@ def test_basic_sends_the_password_each_time_and_needs_no_session(scene: Scene) -
             coir.connect(proxy.url, username="admin", password="wrong", basic=True)
 
 
-def test_names_in_every_script(scene: Scene) -> None:
+def test_names_in_every_script(tmp_path: Path) -> None:
     """Folders and files in Chinese, with spaces, plus signs, percent signs and emoji."""
-    admin = scene.server.user("admin")
-    dataset_id = created(admin, "写真 100% +1")
-    names = ["鸟 +&=?#/雀%20.jpg", "naïve 🐦/a b.jpg", "c;d.jpg"]
-    for name in names:
-        path = scene.server.directory("写真 100% +1") / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(picture())
-    scanned(admin, dataset_id)
-    with coir.connect(scene.url, username="admin", password="admin-pw") as server:
-        dataset = server.dataset("写真 100% +1")
-        assert {image.file_name for image in Scan(dataset)} == {"雀%20.jpg", "a b.jpg", "c;d.jpg"}
-        for name in names[:2]:
-            folder, file_name = name.split("/")
-            found = list(Scan(dataset, Filter(folder=folder)))
-            assert [image.file_name for image in found] == [file_name]
-        assert Scan(dataset, Filter(name_contains="%20")).ids()
-        assert not Scan(dataset, Filter(name_contains="% 20")).ids()
+    with serving(tmp_path) as own:
+        admin = own.user("admin")
+        dataset_id = created(admin, "写真 100% +1")
+        names = ["鸟 +&=?#/雀%20.jpg", "naïve 🐦/a b.jpg", "c;d.jpg"]
+        for name in names:
+            path = own.directory("写真 100% +1") / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(picture())
+        scanned(admin, dataset_id)
+        with coir.connect(own.url, username="admin", password="admin-pw") as server:
+            dataset = server.dataset("写真 100% +1")
+            assert {image.file_name for image in Scan(dataset)} == {
+                "雀%20.jpg",
+                "a b.jpg",
+                "c;d.jpg",
+            }
+            for name in names[:2]:
+                folder, file_name = name.split("/")
+                found = list(Scan(dataset, Filter(folder=folder)))
+                assert [image.file_name for image in found] == [file_name]
+            assert Scan(dataset, Filter(name_contains="%20")).ids()
+            assert not Scan(dataset, Filter(name_contains="% 20")).ids()

@@ -9,6 +9,7 @@ reach no other host.
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import replace
 from types import TracebackType
@@ -29,6 +30,10 @@ from coir.version import __version__
 __all__ = ["AsyncTransport", "Transport"]
 
 T = TypeVar("T")
+
+# Retries are told in the certificate; who configures logging sees them there as well, and
+# nobody else finds them on stderr.
+logging.getLogger("stamina").addHandler(logging.NullHandler())
 
 CONNECT_TIMEOUT = 10.0
 # Longer than any pause a server announces while it restarts, shorter than a coffee break.
