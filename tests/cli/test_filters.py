@@ -66,7 +66,7 @@ def test_what_is_sent(tmp_path: Path) -> None:
         DATASETS: [json([{"id": 1, "name": "birds", "categories": [3, 4]}])],
         CATEGORIES: [json([{"id": 3, "name": "cat"}, {"id": 4, "name": "dog"}])],
     }
-    options = "-c dog -c 3 --folder /a/ --name-contains x -w path__endswith=.png -w width__gte=8"
+    options = "-c dog -c 3 --folder /a/ --name-contains .jpg -w path__endswith=.png -w width__gte=8"
     certificate = tmp_path / "certificate.json"
     command = ("ids", "birds", *options.split(), "--certificate", str(certificate))
     with Misbehaving(routes) as server:
@@ -79,7 +79,7 @@ def test_what_is_sent(tmp_path: Path) -> None:
             "category_ids__in": "3,4",
             "annotated": "true",
             "folder": "a",
-            "file_name__contains": "x",
+            "file_name__contains": ".jpg",
             "path__endswith": ".png",
             "width__gte": "8",
         }
@@ -87,7 +87,7 @@ def test_what_is_sent(tmp_path: Path) -> None:
     assert says["filters"] == {
         "categories": ["dog", "3"],
         "folder": "/a/",
-        "name_contains": "x",
+        "name_contains": ".jpg",
         "conditions": [["path__endswith", ".png"], ["width__gte", "8"]],
     }
     assert (says["claims"], says["checked_here"]) == (["S1", "S2", "S5"], [])
