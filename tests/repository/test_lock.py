@@ -8,27 +8,25 @@ from urllib.parse import urlsplit
 
 from .project import ROOT
 
-PYPI = {"registry": "https://pypi.org/simple"}
-FILES = "files.pythonhosted.org"
-
 LOCK = tomllib.loads((ROOT / "uv.lock").read_text(encoding="utf-8"))
 
 
-def test_packages_come_from_pypi_only() -> None:
-    """Each package is of PyPI, but for coir itself, which is this folder."""
-    elsewhere = {
-        package["name"]: package["source"]
-        for package in LOCK["package"]
-        if package["source"] != PYPI
-    }
-    assert elsewhere == {"coir": {"editable": "."}}
+def test_packages_come_from_one_registry() -> None:
+    """Each package is of the same public registry, but for coir itself, which is this folder."""
+    sources = {package["name"]: package["source"] for package in LOCK["package"]}
+    assert sources.pop("coir") == {"editable": "."}
+    registries = {source.get("registry", "") for source in sources.values()}
+    assert len(registries) == 1
+    assert urlsplit(registries.pop()).scheme == "https"
 
 
-def test_files_come_from_pypi_only() -> None:
-    """Each file is fetched from PyPI's own host, with its hash; none has a local path."""
+def test_files_come_from_one_host() -> None:
+    """Each file is fetched from the registry's own host, with its hash; none has a local path."""
     files = [one for package in LOCK["package"] for one in _files(package)]
     assert files
-    assert {urlsplit(one.get("url", "")).netloc for one in files} == {FILES}
+    places = {urlsplit(one.get("url", ""))[:2] for one in files}
+    assert {scheme for scheme, _ in places} == {"https"}
+    assert len(places) == 1
     assert [one for one in files if not one.get("hash", "").startswith("sha256:")] == []
 
 
