@@ -52,7 +52,9 @@ def test_dataset_by_name_and_id(scene: Scene, admin: Server) -> None:
 def test_name_that_is_an_id(scene: Scene, admin: Server) -> None:
     """A text that is one dataset's id and another's name is refused; a number is an id."""
     assert scene.birds == 1
-    with pytest.raises(InvalidRequest, match="'1' stands for several datasets, with the ids 1, 4") as raised:
+    with pytest.raises(
+        InvalidRequest, match="'1' stands for several datasets, with the ids 1, 4"
+    ) as raised:
         admin.dataset("1")
     assert raised.value.hint
     assert admin.dataset(1).info.name == "birds"
