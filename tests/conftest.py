@@ -9,6 +9,7 @@ import pytest
 import stamina
 
 from client.serving import Scene, serving
+from server.running import Running
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -19,6 +20,17 @@ def _environment() -> Iterator[None]:
             if name.lower().endswith("_proxy") or name.startswith("COIR_"):
                 patch.delenv(name)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left_running(_environment: None) -> Iterator[None]:
+    """A test that failed half-way leaves no server behind.
+
+    Set up before any server of the session, and so ended after the last of them.
+    """
+    yield
+    for running in list(Running.alive):
+        running.kill()
 
 
 @pytest.fixture(scope="session")

@@ -5,15 +5,6 @@ from collections.abc import Iterator
 import pytest
 
 from client.serving import Serving, serving
-from server.running import Running
-
-
-@pytest.fixture(scope="session", autouse=True)
-def nothing_left_running() -> Iterator[None]:
-    """A test that failed half-way leaves no server behind."""
-    yield
-    for running in list(Running.alive):
-        running.kill()
 
 
 @pytest.fixture(scope="package")

@@ -62,7 +62,7 @@ def serving(folder: Path) -> Iterator[Serving]:
     running.user("bob")
     yield running
     code, out, err = running.end()
-    assert (code, out) == (0, "")
+    assert (code, out) == (0, ""), f"exit code {code}, and on stderr: {err}"
     assert "Traceback" not in err, err
 
 

@@ -8,14 +8,6 @@ import pytest
 from .running import Running
 
 
-@pytest.fixture(scope="session", autouse=True)
-def nothing_left_running() -> Iterator[None]:
-    """A test that failed half-way leaves no server behind."""
-    yield
-    for running in list(Running.alive):
-        running.kill()
-
-
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """One server process for all that need none of their own; `admin` is the administrator."""
