@@ -93,11 +93,11 @@ class Simulation:
 
 
 def scanned(
-    ids: Iterable[int], in_flight: int = 4, **options: object
+    ids: Iterable[int], in_flight: int = 4, *, by_count: bool = False, **options: object
 ) -> tuple[Simulation, WindowPlan]:
     """Run a whole scan over a simulated server, and check that it returned every id."""
     simulation = Simulation(list(ids), **options)  # type: ignore[arg-type]
-    planner = WindowPlan(Ledger(), in_flight=in_flight)
+    planner = WindowPlan(Ledger(), in_flight=in_flight, by_count=by_count)
     came = simulation.run(planner)
     assert came == simulation.ids
     assert planner.error is None

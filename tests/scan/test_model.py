@@ -15,7 +15,7 @@ from coir.errors import ConnectionFailed, ServerFailed, UnexpectedAnswer
 from coir.scan.ask import Ask, Purpose, Reply
 from coir.scan.certificate import Context, Totals, Verdict, certify
 from coir.scan.ledger import Ledger
-from coir.scan.window_plan import WindowPlan
+from coir.scan.window_plan import READINGS, WindowPlan
 
 FAULTS = (
     ConnectionFailed("reset"),
@@ -45,14 +45,19 @@ class ScanMachine(RuleBasedStateMachine):
         dense=st.integers(0, 3_000),
         gone=st.sets(st.integers(1, 3_000), max_size=5),
         in_flight=st.integers(1, 5),
+        by_count=st.booleans(),
     )
-    def begin(self, ids: set[int], dense: int, gone: set[int], in_flight: int) -> None:
+    def begin(
+        self, ids: set[int], dense: int, gone: set[int], in_flight: int, by_count: bool
+    ) -> None:
         """A dataset of scattered ids above a dense block; some were deleted before."""
         self.live = ids | set(range(1, dense)) - gone
         self.deleted = gone - self.live
         self.throughout, self.ever = set(self.live), set(self.live)
-        self.planner = WindowPlan(Ledger(), in_flight=in_flight)
+        self.planner = WindowPlan(Ledger(), in_flight=in_flight, by_count=by_count)
         self.planner.pace.rows = 50  # small windows, so that a small dataset has many
+        if self.planner.fullness:
+            self.planner.fullness.least = 5
         self.send()
 
     def send(self) -> None:
@@ -149,7 +154,7 @@ class ScanMachine(RuleBasedStateMachine):
         ask = self.flying[0]
         total, rows = data.draw(st.sampled_from(self.answers))
         inside = [i for i in rows if ask.window and i in ask.window]
-        if ask.purpose is Purpose.READ and len(inside) < len(rows):
+        if ask.purpose in READINGS and len(inside) < len(rows):
             self.deliver(self.flying.pop(0), total, rows, 0.1)
 
     @precondition(lambda self: self.flying)

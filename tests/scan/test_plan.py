@@ -8,10 +8,10 @@ import pytest
 
 from coir.errors import AuthenticationFailed, ServerFailed
 from coir.scan.ask import Ask, Purpose, Reply
-from coir.scan.ledger import Ledger
+from coir.scan.ledger import Ledger, Problem
 from coir.scan.pace import MOST_ROWS, TARGET_SECONDS
 from coir.scan.plan import ATTEMPTS, Phase
-from coir.scan.window_plan import WindowPlan
+from coir.scan.window_plan import READINGS, WindowPlan
 
 from .simulation import ROW_SECONDS, Simulation, scanned
 
@@ -230,3 +230,78 @@ def test_a_server_that_caps_its_pages_is_read_in_smaller_ones(cap: int, told: bo
     assert planner.error is None
     assert came == simulation.ids
     assert asked < 2 * 5_000 / cap + 20
+
+
+def test_full_stretches_are_counted_instead_of_read() -> None:
+    """[W8] Ids without a hole take a few counts, in a fraction of the time of their rows."""
+    simulation, planner = scanned(range(1, 200_001), by_count=True)
+    assert simulation.rows_served < 3_000
+    assert len(simulation.served) < PROBES_AND_COUNT + 6
+    assert planner.ledger.ids_counted > 197_000
+    assert simulation.clock < 0.65 * 200_000 * ROW_SECONDS
+
+
+@pytest.mark.parametrize("in_flight", [1, 4])
+def test_blocks_are_counted_and_what_lies_between_them_is_read(in_flight: int) -> None:
+    """[W8] Blocks of consecutive ids, one for each import, with ids of others in between."""
+    ids = [start + offset for start in range(1, 600_001, 60_000) for offset in range(30_000)]
+    simulation, planner = scanned(ids, in_flight, by_count=True)
+    listed, _ = scanned(ids, in_flight)
+    assert planner.ledger.ids_counted > 0.7 * len(ids)
+    assert simulation.clock < 0.7 * listed.clock
+    assert len(simulation.served) < 200
+
+
+@pytest.mark.parametrize("missing", [1, 20, 400, 4_000, 40_000])
+@pytest.mark.parametrize("in_flight", [1, 4])
+def test_scattered_holes_cost_little_more_than_reading(missing: int, in_flight: int) -> None:
+    """[W8] [W5] However many ids are missing, counting in vain stays a small part."""
+    gone = set(random.Random(missing).sample(range(1, 200_001), missing))
+    ids = [one for one in range(1, 200_001) if one not in gone]
+    simulation, planner = scanned(ids, in_flight, by_count=True)
+    listed, _ = scanned(ids, in_flight)
+    assert simulation.clock < 1.2 * listed.clock
+    if missing == 1:
+        assert planner.ledger.ids_counted > 0.9 * len(ids)
+        assert simulation.clock < 0.6 * listed.clock
+
+
+@pytest.mark.parametrize(
+    ("more", "later", "problem"), [(0, 1, Problem.MISPLACED), (1, 0, Problem.CROWDED)]
+)
+def test_a_full_count_must_begin_with_its_first_id(more: int, later: int, problem: Problem) -> None:
+    """[L8] The count of another window, or one that cannot be, is not believed."""
+    simulation = Simulation(list(range(1, 50_001)))
+    planner = WindowPlan(Ledger(), by_count=True)
+    lies: list[Ask] = []
+
+    def lying(ask: Ask) -> tuple[int, list[int], float]:
+        total, ids, work = page(ask)
+        if ask.purpose is Purpose.COUNT and not lies:
+            lies.append(ask)
+            return total + more, [ids[0] + later], work
+        return total, ids, work
+
+    page, simulation.page = simulation.page, lying  # type: ignore[method-assign]
+    assert simulation.run(planner) == simulation.ids
+    assert [finding.problem for finding in planner.ledger.findings] == [problem]
+    assert planner.ledger.ids_counted > 40_000
+
+
+@pytest.mark.parametrize("by_count", [False, True])
+def test_a_few_failures_do_not_narrow_the_windows_for_good(by_count: bool) -> None:
+    """[W6] After failures in small pieces, windows grow again as answers come in time."""
+    simulation = Simulation(list(range(1, 200_001)))
+    planner = WindowPlan(Ledger(), by_count=by_count)
+    bad, page = {1, 30_000, 90_000}, simulation.page
+
+    def failing(ask: Ask) -> tuple[int, list[int], float]:
+        total, ids, work = page(ask)
+        if ask.purpose in READINGS and ask.attempt < 3:
+            hit = [one for one in bad if ask.window and one in ask.window]
+            work += 100 * len(hit)
+        return total, ids, work
+
+    simulation.page = failing  # type: ignore[method-assign]
+    assert simulation.run(planner) == simulation.ids
+    assert len(simulation.served) < 150

@@ -48,6 +48,7 @@ class Purpose(enum.Enum):
     ABOVE = "whether the largest id is the last"
     BELOW = "whether the smallest id is the first"
     READ = "the rows of a window"
+    COUNT = "whether a window is full"
     PAGE = "a page of rows"
     SNAPSHOT = "the ids of one instant"
     CLOSE = "the count at the end"

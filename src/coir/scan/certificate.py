@@ -96,6 +96,7 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     high_water_mark: int | None
     smallest_id: int | None
     count: int
+    ids_counted: int
     rows_read: int
     ids_sha256: str
     newest_ids: tuple[int, ...]
@@ -129,6 +130,11 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
             f"{_counted(self.requests, 'request')}, {_counted(self.windows, 'window')}{again}, "
             f"{self.seconds:.1f} s",
         ]
+        if self.ids_counted:
+            lines.append(
+                f"{_counted(self.ids_counted, 'id')} known by counts: windows in which the server "
+                "counts as many images as there are ids"
+            )
         lines += [
             f"changed while reading: ids {one.start} to {one.stop - 1}, "
             f"{one.read:,} read, {one.counted:,} at the end"
@@ -165,7 +171,8 @@ def certify(
         high_water_mark=plan.high,
         smallest_id=plan.low,
         count=ledger.count,
-        rows_read=ledger.read,
+        ids_counted=ledger.ids_counted,
+        rows_read=ledger.read - ledger.ids_counted,
         ids_sha256=ledger.ids_sha256,
         newest_ids=tuple(ledger.newest),
         counted_at_start=plan.counted_at_start,

@@ -20,7 +20,7 @@ from coir.scan.window_plan import Resumed
 
 __all__ = ["Entry", "Head", "Journal"]
 
-FORMAT = "coir.journal/1"
+FORMAT = "coir.journal/2"
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,18 +45,24 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """A reading: its window, how many rows the server gave, and the wanted ones of them."""
+    """A reading: its window, how many rows the server gave, and the wanted ones of them.
+
+    ``by_count`` stands for every id of the window.
+    """
 
     start: int
     stop: int
     read: int
     ids: list[int] = []
     rows: list[Image] = []
+    by_count: bool = False
 
     @classmethod
     def of(cls, reading: Reading, read: int, *, with_rows: bool) -> Entry:
         """Give the entry of a reading in which the server had ``read`` rows."""
         window = reading.window
+        if reading.by_count and read:
+            return cls(window.start, window.stop, read, by_count=True)
         if with_rows:
             return cls(window.start, window.stop, read, rows=list(reading.rows))
         return cls(window.start, window.stop, read, ids=list(reading.ids))
@@ -64,8 +70,11 @@ class Entry(msgspec.Struct, frozen=True):
     @property
     def reading(self) -> Reading:
         """The reading that was entered."""
+        window = Window(self.start, self.stop)
+        if self.by_count:
+            return Reading(window, range(self.start, self.stop), (), by_count=True)
         ids = [row.id for row in self.rows] if self.rows else self.ids
-        return Reading(Window(self.start, self.stop), ids, self.rows)
+        return Reading(window, ids, self.rows)
 
 
 class Journal:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from coir.scan.ask import Ask, Reply, Window
+from coir.scan.ask import Ask, Purpose, Reply, Window
 
 __all__ = ["Finding", "Ledger", "Problem", "Reading", "Segment"]
 
@@ -34,6 +34,8 @@ class Problem(enum.Enum):
     MISMATCH = "it holds rows that the filter leaves out"  # [L7]
     REPEATED = "it holds only rows of the page before"  # [O2]
     DISORDER = "its ids do not ascend"  # [L3]
+    CROWDED = "it counts more rows than there are ids"  # [L8]
+    MISPLACED = "it counts every id, and does not begin with the first"  # [L8]
     SURPLUS = "it holds more rows than were asked for, or than it counts"  # [L4]
     SHORT = "it holds fewer rows than it counts"  # [L5]
     GAP = "it does not overlap with what was read before"  # [O2]
@@ -53,11 +55,15 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one answer gave of a window: ids, ascending, and the rows they belong to."""
+    """What one answer gave of a window: ids, ascending, and the rows they belong to.
+
+    ``by_count`` says that there are no rows: the window is full, as its count shows.
+    """
 
     window: Window
     ids: Sequence[int]
     rows: Sequence[Any]
+    by_count: bool = False
 
     def __lt__(self, other: Reading) -> bool:
         return self.window < other.window
@@ -76,8 +82,9 @@ class Ledger:
     """What has been read so far: counts per window, the hash of the ids, the findings.
 
     ``read`` counts the rows that the server gave, ``count`` those that pass ``passes``,
-    which are the ones that are wanted; ``shown`` is what every row must show of a filter
-    that the server was given. ``ids`` holds their ids when they are kept,
+    which are the ones that are wanted; ``ids_counted`` those known by the count of a full
+    window; ``shown`` is what every row must show of a filter that the server was given.
+    ``ids`` holds their ids when they are kept,
     ascending, 8 bytes each; ``newest`` the last of them.
     """
 
@@ -88,6 +95,7 @@ class Ledger:
     newest: array[int] = field(default_factory=lambda: array("q"))
     read: int = 0
     count: int = 0
+    ids_counted: int = 0
     segments: list[Segment] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     _digest: Any = field(default_factory=hashlib.sha256)
@@ -109,6 +117,8 @@ class Ledger:
             return Problem.MISMATCH
         if ask.window and ids and not (ids[0] in ask.window and ids[-1] in ask.window):
             return Problem.OUTSIDE
+        if ask.window and (problem := _crowded(ask.window, ask.purpose, reply)):
+            return problem
         if len(ids) > limit or len(ids) > total:
             return Problem.SURPLUS
         if len(ids) < min(max(0, total - ask.offset), limit):
@@ -137,6 +147,8 @@ class Ledger:
         self.segments.append(Segment(wanted.window, read))
         ids = array("q", wanted.ids)
         self.count += len(ids)
+        if wanted.by_count:
+            self.ids_counted += len(ids)
         # Sorted: of a scan of what is new, a late row lies below ids that are known.
         self.newest = array("q", sorted(self.newest + ids[-NEWEST:])[-NEWEST:])
         if self.keep_ids:
@@ -149,6 +161,14 @@ class Ledger:
     def ids_sha256(self) -> str:
         """The hash of the id set: SHA-256 over its ids, ascending, 8 bytes little-endian each."""
         return str(self._digest.hexdigest())
+
+
+def _crowded(window: Window, purpose: Purpose, reply: Reply) -> Problem | None:
+    """Say whether the count fits its window."""
+    if reply.total > window.width:
+        return Problem.CROWDED
+    full = purpose is Purpose.COUNT and reply.total == window.width
+    return Problem.MISPLACED if full and reply.ids and reply.ids[0] != window.start else None
 
 
 def ascending(ids: Sequence[int]) -> bool:

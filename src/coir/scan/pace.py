@@ -74,7 +74,11 @@ class Pace:
         """
         expected = max(density or self.density, 1.0 / WIDEST)
         wanted = self.rows if expected >= 1.0 else 0.8 * self.rows / expected
-        return max(1, int(min(wanted, self.span)))
+        return self.within(wanted)
+
+    def within(self, width: float) -> int:
+        """Give the width, or that of the widest window whose count is quick enough."""
+        return max(1, int(min(width, self.span)))
 
     def cap(self, rows: int) -> None:
         """Learn that no answer holds more rows than this."""
@@ -98,6 +102,8 @@ class Pace:
         """
         seen = (total + 0.5) / width if total < width else 1.0
         self.density = max((self.density + seen) / 2, self.density / STRIDE)
+        if seconds < QUICK * self.target and width > self.span / 2:
+            self.span *= STEP  # what failed once, or came late, may have been chance
         # Only an answer of the present size tells something about it.
         if self.rows / 2 < rows <= self.limit:
             self._judge(rows, max(seconds, 1e-6))

@@ -289,6 +289,7 @@ class Run:
             self._ledger(),
             in_flight=self.in_flight,
             after_id=self.compiled.after_id,
+            by_count=not (self.with_rows or self.compiled.params or self.compiled.checks),
             resumed=self.journal.resumed if self.journal else None,
         )
 

@@ -8,25 +8,32 @@ from dataclasses import dataclass
 from coir.errors import CoirError
 from coir.scan.ask import WIDEST, Ask, Purpose, Reply, Window
 from coir.scan.cap import Cap
+from coir.scan.fullness import Fullness
 from coir.scan.ledger import Finding, Ledger, Problem, Reading, Segment
+from coir.scan.locator import Locator
 from coir.scan.pace import Pace
-from coir.scan.plan import Moved, Phase, Plan, passing
+from coir.scan.plan import Phase, Plan, passing
+from coir.scan.prices import Prices
 
 __all__ = ["Resumed", "WindowPlan"]
 
 # Readings that may wait for an earlier window, per request in flight: what bounds memory.
 AHEAD = 3
-# Counts spent on finding out where a dataset changed while it was read.
-LOCATE_BUDGET = 24
+# What brings ids, by their rows or by a count.
+READINGS = (Purpose.READ, Purpose.COUNT)
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Gap:
-    """A stretch of ids not asked for yet; ``density`` is its rows per id where known."""
+    """A stretch of ids not asked for yet; ``density`` is its rows per id where known.
+
+    ``piece`` is how many of its ids to count at once, where that is worth it.
+    """
 
     window: Window
     density: float | None = None
     attempt: int = 0
+    piece: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,8 @@ class WindowPlan(Plan):
         ledger: where readings are entered; when resuming, it holds the earlier ones.
         in_flight: how many requests may be under way at the same time.
         after_id: only larger ids are wanted.
+        by_count: nothing but ids is wanted, and every image: a window may be counted
+            instead of read where that shows that all its ids are there.
         resumed: where an earlier run stopped.
 
     """
@@ -58,6 +67,7 @@ class WindowPlan(Plan):
         *,
         in_flight: int = 4,
         after_id: int = 0,
+        by_count: bool = False,
         resumed: Resumed | None = None,
     ) -> None:
         super().__init__(ledger)
@@ -69,7 +79,8 @@ class WindowPlan(Plan):
         self._probes = [Ask(Purpose.EMPTY, Window(1, 1))]
         # Asked once the first has answered: then their times tell what counting costs.
         self._more_probes: list[Ask] = []
-        self._empty_seconds = self._count_seconds = 0.0
+        self.prices = Prices()
+        self.fullness = Fullness(self.prices) if by_count else None
         self._doubted = False
         self._next_id = 0
         if resumed:
@@ -84,9 +95,8 @@ class WindowPlan(Plan):
         self._flying: set[Ask] = set()
         self._gaps: list[Gap] = []
         self._waiting: list[Reading] = []
-        self._suspects: list[list[Segment]] = []
-        self._located: dict[Ask, list[Segment]] = {}
-        self._budget = LOCATE_BUDGET
+        self._locator = Locator()
+        self.moved = self._locator.moved
 
     # -- what to do next ----------------------------------------------------------------
 
@@ -121,8 +131,8 @@ class WindowPlan(Plan):
             return self._probes.pop(0)
         if self.phase is Phase.READ and self._gaps:
             return self._next_read()
-        if self.phase is Phase.LOCATE and self._suspects and self._budget:
-            return self._next_locate()
+        if self.phase is Phase.LOCATE and self._locator.has_next:
+            return self._locator.next()
         return None
 
     def _next_read(self) -> Ask | None:
@@ -132,17 +142,21 @@ class WindowPlan(Plan):
             return None
         gap = heapq.heappop(self._gaps)
         self.reread += gap.attempt > 0
-        window, rest = gap.window.cut(self.pace.width(gap.density))
+        to_count = self._to_count(gap)
+        window, rest = gap.window.cut(to_count or self.pace.width(gap.density))
         if rest:
-            heapq.heappush(self._gaps, Gap(rest, gap.density, gap.attempt))
+            heapq.heappush(self._gaps, Gap(rest, gap.density, gap.attempt, gap.piece))
+        if to_count:
+            return Ask(Purpose.COUNT, window, attempt=gap.attempt)
         return Ask(Purpose.READ, window, min(window.width, self.pace.limit), attempt=gap.attempt)
 
-    def _next_locate(self) -> Ask:
-        self._budget -= 1
-        segments = self._suspects.pop(0)
-        ask = Ask(Purpose.LOCATE, _span(segments))
-        self._located[ask] = segments
-        return ask
+    def _to_count(self, gap: Gap) -> int:
+        """Give how many ids of a gap to count instead of reading them; 0 for none."""
+        if self.fullness is None:
+            return 0
+        ids = self.pace.within(min(gap.piece, gap.window.width))
+        density = self.pace.density if gap.density is None else gap.density
+        return ids if self.fullness.is_worth(ids, density, self.pace.limit) else 0
 
     # -- what came of it ----------------------------------------------------------------
 
@@ -156,25 +170,25 @@ class WindowPlan(Plan):
             self.pace.cap(limit)
         if ask.purpose is Purpose.EMPTY and problem is not Problem.NEGATIVE:
             self._empty(reply)
-        elif (problem is Problem.OUTSIDE and self.phase is Phase.PROBE) or (
+        elif (problem in (Problem.OUTSIDE, Problem.CROWDED) and self.phase is Phase.PROBE) or (
             problem is Problem.MISMATCH and not self.ledger.segments
         ):
             self.filters_obeyed = False
         elif problem is not None:
             self._wrong(ask, problem)
-        elif ask.purpose is Purpose.READ:
+        elif ask.purpose in READINGS:
             self._read(ask, reply)
         elif self.phase is Phase.PROBE:
             self._probed(ask, reply)
         elif ask.purpose is Purpose.CLOSE:
             self._close(reply.total)
         else:
-            self._locate(ask, reply.total)
+            self._locator.answered(ask, reply.total)
         self._advance()
 
     def _empty(self, reply: Reply) -> None:
         self.filters_obeyed &= reply.total == 0
-        self._empty_seconds = reply.seconds
+        self.prices.request = reply.seconds
         self._probes, self._more_probes = self._more_probes, []
 
     def _probed(self, ask: Ask, reply: Reply) -> None:
@@ -204,7 +218,7 @@ class WindowPlan(Plan):
         if self._doubted:
             self.filters_obeyed &= found != before
         else:
-            self._count_seconds = reply.seconds - self._empty_seconds
+            self.prices.counted(reply.total, reply.seconds)
             if found:
                 self._probes.append(Ask(Purpose.ABOVE, Window(found, WIDEST)))
 
@@ -222,27 +236,51 @@ class WindowPlan(Plan):
         self._advance()
 
     def _wrong(self, ask: Ask, problem: Problem, error: CoirError | None = None) -> None:
-        if self._located.pop(ask, None):
-            # Where it changed is told as a help; that it changed is known without.
-            self._budget = 0
+        if ask.purpose is Purpose.LOCATE:
+            self._locator.give_up()
             return
         if not self.note(ask, problem, error):
             return
-        if ask.purpose is not Purpose.READ:
+        if ask.purpose not in READINGS:
             self._probes.append(ask.again())
         elif ask.window:
             first, rest = ask.window.cut(-(-ask.window.width // 2))
+            count = ask.purpose is Purpose.COUNT and not ask.attempt
             for half in filter(None, (first, rest)):
-                heapq.heappush(self._gaps, Gap(half, None, ask.attempt + 1))
+                piece = half.width if count else 0
+                heapq.heappush(self._gaps, Gap(half, None, ask.attempt + 1, piece))
 
     def _read(self, ask: Ask, reply: Reply) -> None:
         window, ids, total = ask.window or self._whole, reply.ids, reply.total
         self.pace.answered(window.width, total, len(ids), reply.seconds)
+        if self.fullness:
+            self.fullness.learn(window, total)
+            if ask.purpose is Purpose.COUNT:
+                self._counted(window, reply, self.fullness)
+                return
+        self.prices.read(len(ids), reply.seconds)
         if len(ids) < total:
             rest = Window(ids[-1] + 1, window.stop)
             heapq.heappush(self._gaps, Gap(rest, (total - len(ids)) / rest.width))
             window = Window(window.start, rest.start)
         heapq.heappush(self._waiting, Reading(window, ids, reply.rows))
+
+    def _counted(self, window: Window, reply: Reply, fullness: Fullness) -> None:
+        """Take a window that is full, or empty up to its first row; divide the rest."""
+        if reply.total == window.width:
+            ids = range(window.start, window.stop)
+            heapq.heappush(self._waiting, Reading(window, ids, (), by_count=True))
+            return
+        first = reply.ids[0] if reply.ids else window.stop
+        if first > window.start:
+            heapq.heappush(self._waiting, Reading(Window(window.start, first), (), ()))
+        if first < window.stop:
+            self._divide(Window(first, window.stop), reply.total, fullness)
+
+    def _divide(self, window: Window, count: int, fullness: Fullness) -> None:
+        """Plan to count a window in pieces; the first of its ids is there."""
+        for part, piece in fullness.pieces(window, min(count, window.width)):
+            heapq.heappush(self._gaps, Gap(part, count / window.width, 0, piece))
 
     def _advance(self) -> None:
         """Begin reading once the probes have answered; end when nothing is left."""
@@ -252,7 +290,7 @@ class WindowPlan(Plan):
         if self.phase is Phase.PROBE and not (self._probes or self._flying):
             self._begin()
         if self.phase is Phase.LOCATE and not (
-            self._flying or self._probes or (self._suspects and self._budget)
+            self._flying or self._probes or self._locator.has_next
         ):
             self.phase = Phase.DONE
 
@@ -266,8 +304,12 @@ class WindowPlan(Plan):
         self._next_id = whole.start
         left = max(0, (self.counted_at_start or 0) - self.ledger.read)
         self.pace.density = min(1.0, left / max(1, whole.width))
-        self.pace.counted(whole.width, self._count_seconds)
-        self._gaps = [Gap(whole)] if self.counted_at_start and whole.width > 0 else []
+        self.pace.counted(whole.width, self.prices.count * (self.counted_at_start or 0))
+        if self.counted_at_start and whole.width > 0:
+            if self.fullness:
+                self._divide(whole, left, self.fullness)
+            else:
+                self._gaps = [Gap(whole)]
         self.phase = Phase.READ
 
     @property
@@ -285,23 +327,4 @@ class WindowPlan(Plan):
         self.phase = Phase.LOCATE
         low = self.low or 0
         below = [Segment(Window(self._first, low), 0)] if low > self._first else []
-        self._suspects = list(_halves(below + self.ledger.segments))
-
-    def _locate(self, ask: Ask, total: int) -> None:
-        segments = self._located.pop(ask)
-        read = sum(segment.count for segment in segments)
-        if total == read:
-            return
-        if len(segments) == 1 or not self._budget:
-            self.moved.append(Moved(_span(segments), read, total))
-        else:
-            self._suspects.extend(_halves(segments))
-
-
-def _halves(segments: list[Segment]) -> list[list[Segment]]:
-    middle = len(segments) // 2
-    return [half for half in (segments[:middle], segments[middle:]) if half]
-
-
-def _span(segments: list[Segment]) -> Window:
-    return Window(segments[0].window.start, segments[-1].window.stop)
+        self._locator.suspect(below + self.ledger.segments)
