@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from coir.scan.plan import Plan
+from coir.scan.plan import Plan, Stretch
 from coir.scan.snapshot_plan import SnapshotPlan
 from coir.scan.window_plan import WindowPlan
 
@@ -55,15 +55,6 @@ class Context(msgspec.Struct, frozen=True):
     stable: bool = True
     since: str | None = None
     from_id: int = 1
-
-
-class Stretch(msgspec.Struct, frozen=True):
-    """Ids from ``start`` up to, and without, ``stop``: rows read there, and counted at the end."""
-
-    start: int
-    stop: int
-    read: int
-    counted: int
 
 
 class Note(msgspec.Struct, frozen=True):
@@ -177,10 +168,7 @@ def certify(
         newest_ids=tuple(ledger.newest),
         counted_at_start=plan.counted_at_start,
         counted_at_end=plan.counted_at_end,
-        moved=tuple(
-            Stretch(one.window.start, one.window.stop, one.read, one.counted)
-            for one in sorted(plan.moved, key=lambda one: one.window)
-        ),
+        moved=tuple(sorted(plan.moved)),
         findings=tuple(
             Note(one.window.start, one.window.stop, one.problem.value, one.attempt, one.detail)
             for one in ledger.findings

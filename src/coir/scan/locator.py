@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from coir.scan.ask import Ask, Purpose, Window
 from coir.scan.ledger import Segment
-from coir.scan.plan import Moved
+from coir.scan.plan import Stretch
 
 __all__ = ["Locator"]
 
@@ -19,7 +19,7 @@ class Locator:
     """
 
     def __init__(self) -> None:
-        self.moved: list[Moved] = []
+        self.moved: list[Stretch] = []
         self._suspects: list[list[Segment]] = []
         self._asked: dict[Ask, list[Segment]] = {}
         self._budget = BUDGET
@@ -49,7 +49,8 @@ class Locator:
         if total == read:
             return
         if len(segments) == 1 or not self._budget:
-            self.moved.append(Moved(_span(segments), read, total))
+            window = _span(segments)
+            self.moved.append(Stretch(window.start, window.stop, read, total))
         else:
             self.suspect(segments)
 

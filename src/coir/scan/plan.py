@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import ClassVar
+
+import msgspec
 
 from coir.errors import CoirError, ConnectionFailed, ServerFailed, UnexpectedAnswer
 from coir.scan.ask import Ask, Reply, Window
 from coir.scan.ledger import Finding, Ledger, Problem, Reading
 
-__all__ = ["ATTEMPTS", "Moved", "Phase", "Plan"]
+__all__ = ["ATTEMPTS", "Phase", "Plan", "Stretch"]
 
 # Of a question that gets no answer, or none that adds up: asked so often, a window in ever
 # smaller pieces, before it is given up. The transport repeats each attempt by itself when
@@ -34,11 +35,11 @@ class Phase(enum.Enum):
     DONE = "done"
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """A stretch of ids whose count was another at the end than when it was read."""
+class Stretch(msgspec.Struct, frozen=True, order=True):
+    """Ids from ``start`` up to, and without, ``stop``: rows read there, and counted at the end."""
 
-    window: Window
+    start: int
+    stop: int
     read: int
     counted: int
 
@@ -57,7 +58,7 @@ class Plan(ABC):
         self.counted_at_end: int | None = None
         # Whether the count at the end confirms what was read.
         self.unchanged = False
-        self.moved: list[Moved] = []
+        self.moved: list[Stretch] = []
         self.requests = 0
         self.reread = 0
         self.error: CoirError | None = None

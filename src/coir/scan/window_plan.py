@@ -6,14 +6,15 @@ import heapq
 from dataclasses import dataclass
 
 from coir.errors import CoirError
-from coir.scan.ask import WIDEST, Ask, Purpose, Reply, Window
+from coir.scan.ask import Ask, Purpose, Reply, Window
 from coir.scan.cap import Cap
 from coir.scan.fullness import Fullness
-from coir.scan.ledger import Finding, Ledger, Problem, Reading, Segment
+from coir.scan.ledger import Ledger, Problem, Reading, Segment
 from coir.scan.locator import Locator
 from coir.scan.pace import Pace
 from coir.scan.plan import Phase, Plan, passing
 from coir.scan.prices import Prices
+from coir.scan.survey import Survey
 
 __all__ = ["Resumed", "WindowPlan"]
 
@@ -73,25 +74,15 @@ class WindowPlan(Plan):
         super().__init__(ledger)
         self.pace = Pace(in_flight)
         self._cap = Cap()
-        self.filters_obeyed = True
         self._first = after_id + 1 if after_id else 0
-        self._above = Window(self._first, WIDEST) if after_id else None
-        self._probes = [Ask(Purpose.EMPTY, Window(1, 1))]
-        # Asked once the first has answered: then their times tell what counting costs.
-        self._more_probes: list[Ask] = []
         self.prices = Prices()
         self.fullness = Fullness(self.prices) if by_count else None
-        self._doubted = False
+        self._survey = Survey(ledger, self.prices, self._first)
         self._next_id = 0
         if resumed:
-            self.high, self.low = resumed.high, resumed.low
-            self.counted_at_start = resumed.counted_at_start
+            self._survey.resume(resumed.high, resumed.low, resumed.counted_at_start)
             self._next_id = resumed.next_id
-        else:
-            self._more_probes = [
-                Ask(Purpose.HIGHEST, self._above),
-                Ask(Purpose.LOWEST, self._above),
-            ]
+        self._closing: list[Ask] = []
         self._flying: set[Ask] = set()
         self._gaps: list[Gap] = []
         self._waiting: list[Reading] = []
@@ -118,17 +109,19 @@ class WindowPlan(Plan):
             ready.append(self.ledger.enter(reading))
         if self.phase is Phase.READ and not (self._gaps or self._flying or self._waiting):
             self.phase = Phase.CLOSE
-            self._probes = [Ask(Purpose.CLOSE, self._whole)]
+            self._closing = [Ask(Purpose.CLOSE, self._whole)]
         return ready
 
     def _next(self) -> Ask | None:
         allowed = self.pace.in_flight
         if self.phase is Phase.PROBE:
             allowed = min(2, self.pace.most_in_flight)
-        if len(self._flying) >= allowed or not self.filters_obeyed:
+        if len(self._flying) >= allowed or not self._survey.filters_obeyed:
             return None
-        if self._probes:
-            return self._probes.pop(0)
+        if self._survey.has_next:
+            return self._survey.next()
+        if self._closing:
+            return self._closing.pop()
         if self.phase is Phase.READ and self._gaps:
             return self._next_read()
         if self.phase is Phase.LOCATE and self._locator.has_next:
@@ -168,59 +161,24 @@ class WindowPlan(Plan):
         problem = self.ledger.check(ask, reply)
         if (limit := self._cap.limit(ask, reply, problem)) < ask.limit:
             self.pace.cap(limit)
+        probing = self.phase is Phase.PROBE
         if ask.purpose is Purpose.EMPTY and problem is not Problem.NEGATIVE:
-            self._empty(reply)
-        elif (problem in (Problem.OUTSIDE, Problem.CROWDED) and self.phase is Phase.PROBE) or (
+            self._survey.answered(ask, reply)
+        elif (problem in (Problem.OUTSIDE, Problem.CROWDED) and probing) or (
             problem is Problem.MISMATCH and not self.ledger.segments
         ):
-            self.filters_obeyed = False
+            self._survey.filters_obeyed = False
         elif problem is not None:
             self._wrong(ask, problem)
         elif ask.purpose in READINGS:
             self._read(ask, reply)
-        elif self.phase is Phase.PROBE:
-            self._probed(ask, reply)
+        elif probing:
+            self._survey.answered(ask, reply)
         elif ask.purpose is Purpose.CLOSE:
             self._close(reply.total)
         else:
             self._locator.answered(ask, reply.total)
         self._advance()
-
-    def _empty(self, reply: Reply) -> None:
-        self.filters_obeyed &= reply.total == 0
-        self.prices.request = reply.seconds
-        self._probes, self._more_probes = self._more_probes, []
-
-    def _probed(self, ask: Ask, reply: Reply) -> None:
-        """Learn from a probe; what the one for the largest id says has to be confirmed."""
-        found = reply.ids[0] if reply.ids else None
-        if ask.purpose is Purpose.HIGHEST:
-            self._highest(found or 0, reply)
-        elif ask.purpose is Purpose.ABOVE:
-            if found != self.high or reply.total != 1:
-                # Uploads above it or its deletion explain that, and then the largest id is
-                # another now; or the order or the windows are not obeyed.
-                self.ledger.findings.append(
-                    Finding(ask.window or self._whole, Problem.UNCONFIRMED, ask.attempt)
-                )
-                self._doubted = True
-                self._probes.append(Ask(Purpose.HIGHEST, self._above))
-        elif ask.purpose is Purpose.LOWEST:
-            self.low = found or 0
-            if self.low > self._first:
-                self._probes.append(Ask(Purpose.BELOW, Window(self._first, self.low)))
-        elif reply.total:  # there is something below the smallest id: read from the beginning
-            self.low = self._first
-
-    def _highest(self, found: int, reply: Reply) -> None:
-        before, self.high = self.high, found
-        self.counted_at_start = reply.total
-        if self._doubted:
-            self.filters_obeyed &= found != before
-        else:
-            self.prices.counted(reply.total, reply.seconds)
-            if found:
-                self._probes.append(Ask(Purpose.ABOVE, Window(found, WIDEST)))
 
     def failed(self, ask: Ask, error: CoirError) -> None:
         """Learn that no answer came: ask for less, or give up with the error."""
@@ -241,8 +199,10 @@ class WindowPlan(Plan):
             return
         if not self.note(ask, problem, error):
             return
-        if ask.purpose not in READINGS:
-            self._probes.append(ask.again())
+        if ask.purpose is Purpose.CLOSE:
+            self._closing.append(ask.again())
+        elif ask.purpose not in READINGS:
+            self._survey.again(ask)
         elif ask.window:
             first, rest = ask.window.cut(-(-ask.window.width // 2))
             count = ask.purpose is Purpose.COUNT and not ask.attempt
@@ -284,14 +244,15 @@ class WindowPlan(Plan):
 
     def _advance(self) -> None:
         """Begin reading once the probes have answered; end when nothing is left."""
-        if not self.filters_obeyed and not (self._flying or self.done):
+        survey = self._survey
+        if self.phase is Phase.PROBE:
+            self.high, self.low, self.counted_at_start = survey.high, survey.low, survey.count
+        if not survey.filters_obeyed and not (self._flying or self.done):
             # Only now: an answer that is under way must not reach another plan.
             self.refused, self.phase = True, Phase.DONE
-        if self.phase is Phase.PROBE and not (self._probes or self._flying):
+        if self.phase is Phase.PROBE and not (survey.has_next or self._flying):
             self._begin()
-        if self.phase is Phase.LOCATE and not (
-            self._flying or self._probes or self._locator.has_next
-        ):
+        if self.phase is Phase.LOCATE and not (self._flying or self._locator.has_next):
             self.phase = Phase.DONE
 
     def _begin(self) -> None:
