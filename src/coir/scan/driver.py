@@ -17,7 +17,14 @@ import anyio
 from coir.client.connection import AsyncDataset, Dataset
 from coir.errors import CoirError
 from coir.model import Image
-from coir.scan.arrays import TABLE_BATCH, as_array, as_table
+from coir.scan.arrays import (
+    TABLE_BATCH,
+    arrow_schema,
+    as_array,
+    as_table,
+    image_columns,
+    record_batch,
+)
 from coir.scan.ask import Ask
 from coir.scan.ledger import Reading
 from coir.scan.order import Order
@@ -130,7 +137,8 @@ class Scan(Order[Dataset]):
             CoirError: pyarrow is not installed; and what iterating raises.
 
         """
-        return as_table(self.batches(TABLE_BATCH), self.fields)
+        schema = arrow_schema(image_columns(self.fields))
+        return as_table(schema, (record_batch(schema, one) for one in self.batches(TABLE_BATCH)))
 
     def _run(self, *, rows: bool) -> Run:
         server = self.dataset.server
@@ -244,9 +252,20 @@ class AsyncScan(Order[AsyncDataset]):
         run = await self._run(rows=False)
         return await self.dataset.server.transport.run(run.count())
 
+    async def newest(self) -> int:
+        """Ask for the largest id, as `Scan.newest` does."""
+        run = await self._run(rows=False)
+        return await self.dataset.server.transport.run(run.newest())
+
     async def array(self) -> Any:
         """Give every image id as a NumPy array of int64, as `Scan.array` does."""
         return as_array(await self.ids())
+
+    async def table(self) -> Any:
+        """Give every image as an Arrow table, as `Scan.table` does."""
+        schema = arrow_schema(image_columns(self.fields))
+        parts = [record_batch(schema, one) async for one in self.batches(TABLE_BATCH)]
+        return as_table(schema, parts)
 
     async def _run(self, *, rows: bool) -> Run:
         server = self.dataset.server
