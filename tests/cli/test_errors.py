@@ -37,7 +37,7 @@ def _broken_later(asked: Asked) -> Reply:
     """A listing that fails from some id on."""
     if int(asked.params.get("id__gte", 0)) > 3000 and asked.params["limit"] != "1":
         return json({"message": "Internal Server Error"}, 500)
-    return listing(range(5, 9000))(asked)
+    return listing(range(5, 18_000, 2))(asked)
 
 
 # The error, what the server does (None: there is none), the command, the environment.

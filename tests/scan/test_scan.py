@@ -13,6 +13,8 @@ import anyio
 import pytest
 
 import coir
+from client.misbehaving import DATA, Asked, Misbehaving, Reply, listing
+from client.misbehaving import json as answer
 from client.serving import Scene, Serving, serving
 from coir.errors import IncompleteScan, InvalidRequest
 from coir.scan import Filter, Scan
@@ -322,3 +324,42 @@ def test_no_more_requests_a_second_than_allowed(birds: coir.Dataset, small_windo
     scan = Scan(birds, max_rps=40)
     scan.ids()
     assert scan.certificate.seconds >= (scan.certificate.requests - 1) / 40 * 0.95
+
+
+def _breaks_later(asked: Asked) -> Reply:
+    if int(asked.params.get("id__gte", 0)) > 3000 and asked.params["limit"] != "1":
+        return answer({"message": "Internal Server Error"}, 500)
+    return listing(range(5, 18_000, 2))(asked)
+
+
+def _read(url: str, size: int) -> tuple[list[int], int | None]:
+    """Give the ids that came, and how many the certificate of a failed scan speaks of."""
+    given: list[int] = []
+    with coir.connect(url) as server:
+        try:
+            for batch in Scan(server.dataset("birds")).batches(size):
+                given += [image.id for image in batch]
+        except IncompleteScan as failed:
+            return given, failed.certificate.count
+    return given, None
+
+
+async def _read_async(url: str, size: int) -> tuple[list[int], int | None]:
+    given: list[int] = []
+    async with await coir.connect_async(url) as server:
+        try:
+            async for batch in coir.AsyncScan(await server.dataset("birds")).batches(size):
+                given += [image.id for image in batch]
+        except IncompleteScan as failed:
+            return given, failed.certificate.count
+    return given, None
+
+
+@pytest.mark.parametrize("size", [7, 100_000])
+def test_a_failure_takes_no_image_along(size: int) -> None:
+    """The images before a failure are given in a batch, however small, and then the error."""
+    with Misbehaving({DATA: _breaks_later}) as server:
+        runs = [_read(server.url, size), anyio.run(_read_async, server.url, size)]
+    for given, count in runs:
+        assert given == list(range(5, 5 + 2 * len(given), 2))
+        assert count == len(given) > 0

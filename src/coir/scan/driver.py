@@ -74,11 +74,25 @@ class Scan(Order[Dataset]):
                 yield from self.dataset.server.transport.run(run.filled(reading))
 
     def batches(self, size: int) -> Generator[list[Image]]:
-        """Give the images in lists of ``size``; the last one may be shorter."""
+        """Give the images in lists of ``size``; the last one may be shorter.
+
+        When the scan fails, the images that came before are given first.
+        """
         self.check_size(size)
+        batch: list[Image] = []
         with closing(self._images()) as images:
-            while batch := list(islice(images, size)):
-                yield batch
+            try:
+                for image in images:
+                    batch.append(image)
+                    if len(batch) == size:
+                        yield batch
+                        batch = []
+            except CoirError:
+                if batch:
+                    yield batch
+                raise
+        if batch:
+            yield batch
 
     def first(self, count: int) -> list[Image]:
         """Give the ``count`` images with the smallest ids; there is no certificate for them."""
@@ -199,15 +213,20 @@ class AsyncScan(Order[AsyncDataset]):
                     yield row
 
     async def batches(self, size: int) -> AsyncGenerator[list[Image]]:
-        """Give the images in lists of ``size``; the last one may be shorter."""
+        """Give the images in lists of ``size``, as `Scan.batches` does."""
         self.check_size(size)
         batch: list[Image] = []
         async with aclosing(self._images()) as images:
-            async for image in images:
-                batch.append(image)
-                if len(batch) == size:
+            try:
+                async for image in images:
+                    batch.append(image)
+                    if len(batch) == size:
+                        yield batch
+                        batch = []
+            except CoirError:
+                if batch:
                     yield batch
-                    batch = []
+                raise
         if batch:
             yield batch
 
