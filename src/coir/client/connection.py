@@ -9,7 +9,7 @@ from typing import Self
 
 from coir.client import routes
 from coir.client.address import server_url
-from coir.client.credentials import Credentials, cookies_of
+from coir.client.credentials import Credentials, credentials_of
 from coir.client.exchange import Operation
 from coir.client.transport import AsyncTransport, Transport
 from coir.errors import AuthenticationFailed
@@ -20,6 +20,12 @@ __all__ = ["AsyncDataset", "AsyncServer", "Dataset", "Server", "connect", "conne
 NO_SESSION = AuthenticationFailed(
     "The server does not accept this session cookie.",
     hint="It may have expired: log in again in the browser, or use a user name and password.",
+)
+
+NO_TOKEN = AuthenticationFailed(
+    "The server does not accept this API token.",
+    hint="It may have expired or been revoked, which a change of the password does too: make "
+    "another.",
 )
 
 WRONG_PASSWORD = AuthenticationFailed(
@@ -146,8 +152,9 @@ def connect(
         url: the address that the browser shows, for example ``http://localhost:5000``.
         username: who to log in as; with it, a session that has ended is renewed.
         password: the password of that user.
-        token: instead of both, the cookies of a session: a mapping, a ``Cookie``
-            header, or the value of the cookie ``session``.
+        token: instead of both, an API token of coir's own server (``coir_…``), or the
+            cookies of a session: a mapping, a ``Cookie`` header, or the value of the cookie
+            ``session``.
         basic: send user name and password with each request instead of logging in once;
             the original takes about a tenth of a second to check them each time.
 
@@ -157,7 +164,7 @@ def connect(
         AuthenticationFailed: wrong user name or password.
 
     """
-    credentials = Credentials(username, password, cookies_of(token), basic)
+    credentials = credentials_of(username, password, token, basic)
     transport = Transport(server_url(url), credentials)
     try:
         return Server(transport, transport.run(_greeting(credentials)))
@@ -175,7 +182,7 @@ async def connect_async(
     basic: bool = False,
 ) -> AsyncServer:
     """Connect as `connect` does, asynchronously: use it with ``async with``."""
-    credentials = Credentials(username, password, cookies_of(token), basic)
+    credentials = credentials_of(username, password, token, basic)
     transport = AsyncTransport(server_url(url), credentials)
     try:
         return AsyncServer(transport, await transport.run(_greeting(credentials)))
@@ -189,9 +196,15 @@ def _greeting(credentials: Credentials) -> Operation[ServerInfo]:
     info = yield from routes.info()
     if credentials.can_log_in:
         yield from routes.login(credentials)
-    elif credentials.cookies or credentials.basic:
+    elif credentials.cookies or credentials.basic or credentials.token:
         try:
             yield from routes.me()
         except AuthenticationFailed:
-            raise (WRONG_PASSWORD if credentials.basic else NO_SESSION) from None
+            raise _not_accepted(credentials) from None
     return info
+
+
+def _not_accepted(credentials: Credentials) -> AuthenticationFailed:
+    if credentials.token:
+        return NO_TOKEN
+    return WRONG_PASSWORD if credentials.basic else NO_SESSION
