@@ -22,7 +22,7 @@ def get_all_image_ids(
         base_url: the server's address, with or without ``/api``.
         dataset_id: the dataset's id, or its name.
         token: the session: a cookie dictionary, a ``Cookie`` header, or the value of the
-            cookie ``session``; None for a server without login.
+            cookie ``session``; or an API token; None for a server without login.
 
     Raises:
         IncompleteScan: what was retrieved cannot be shown to be whole.

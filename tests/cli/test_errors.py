@@ -37,7 +37,7 @@ def _broken_later(asked: Asked) -> Reply:
     """A listing that fails from some id on."""
     if int(asked.params.get("id__gte", 0)) > 3000 and asked.params["limit"] != "1":
         return json({"message": "Internal Server Error"}, 500)
-    return listing(range(5, 9000))(asked)
+    return listing(range(5, 18_000, 2))(asked)
 
 
 # The error, what the server does (None: there is none), the command, the environment.
@@ -65,6 +65,20 @@ CASES: dict[str, Case] = {
         "ids birds",
         {"COIR_COOKIE": "hush"},
     ),
+    "old token": (
+        "AuthenticationFailed",
+        {"GET /api/user/": [UNAUTHORIZED]},
+        "ids birds",
+        {"COIR_TOKEN": "coir_hush"},
+    ),
+    "no token": ("InvalidRequest", {}, "datasets", {"COIR_TOKEN": "hush"}),
+    "token and cookie": (
+        "InvalidRequest",
+        {},
+        "ids birds",
+        {"COIR_TOKEN": "coir_hush", "COIR_COOKIE": "hush"},
+    ),
+    "token and user": ("InvalidRequest", {}, "watch birds", ADMIN | {"COIR_TOKEN": "coir_hush"}),
     "unknown dataset": ("DatasetNotFound", {}, "ids fish", ADMIN),
     "forbidden": ("PermissionDenied", {DATASETS: [json({"message": "no"}, 403)]}, "ids 1", ADMIN),
     "server's own": ("ServerFailed", {DATASETS: [json({"message": "oh"}, 500)]}, "datasets", ADMIN),

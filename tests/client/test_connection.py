@@ -87,6 +87,7 @@ def test_not_permitted(scene: Scene, bob: Server) -> None:
         ({"token": "session=hush"}, "does not accept this session cookie"),
         ({"token": {"session": "hush"}}, "does not accept this session cookie"),
         ({"token": {"other": "hush"}}, "does not accept this session cookie"),
+        ({"token": "coir_hush"}, "does not accept this API token"),
     ],
 )
 def test_refused(scene: Scene, given: dict[str, Any], says: str) -> None:
@@ -113,6 +114,27 @@ def test_token(scene: Scene, kind: int) -> None:
     """A session is taken over as a dictionary, a value, or a Cookie header."""
     with connect(scene.url, token=_tokens(scene.cookie("bob"))[kind]) as server:
         assert [one.name for one in server.datasets()] == ["bobs"]
+
+
+def _api_token(scene: Scene) -> str:
+    given = {"name": "tests", "scope": "read"}
+    return str(scene.server.user("bob").post("/api/user/tokens", json=given).json()["token"])
+
+
+def test_api_token(scene: Scene) -> None:
+    """An API token of coir's server does instead of a session, and every request carries it."""
+    token = _api_token(scene)
+    with connect(scene.url, token=token) as server:
+        assert [one.name for one in server.datasets()] == ["bobs"]
+        assert token not in repr(server)
+    assert coir.get_all_image_ids(scene.url, "bobs", token) == scene.bobs_ids
+
+
+@pytest.mark.anyio
+async def test_api_token_async(scene: Scene) -> None:
+    """The asynchronous client takes a token as well."""
+    async with await connect_async(scene.url, token=_api_token(scene)) as server:
+        assert [one.name for one in await server.datasets()] == ["bobs"]
 
 
 @pytest.mark.parametrize("kind", range(4))

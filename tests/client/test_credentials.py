@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coir.client.credentials import Credentials, cookies_of
+from coir.client.credentials import Credentials, cookies_of, credentials_of
 from coir.errors import InvalidRequest
 
 # As itsdangerous and Flask write them: base64 without or with padding, dots, dashes.
 SIGNED = "eyJfaWQiOiJhYmMi.ZT1x-g.Xk_2-Q"
+API_TOKEN = f"coir_{'0f' * 32}"
 
 
 @pytest.mark.parametrize(
@@ -71,8 +73,12 @@ def test_any_token(token: Mapping[str, str] | str) -> None:
 
 
 def test_hidden() -> None:
-    """Neither a password nor a cookie shows in the text form of credentials."""
-    for credentials in (Credentials("admin", "hush"), Credentials(cookies={"session": "hush"})):
+    """Neither a password, a cookie nor a token shows in the text form of credentials."""
+    for credentials in (
+        Credentials("admin", "hush"),
+        Credentials(cookies={"session": "hush"}),
+        Credentials(token="coir_hush"),
+    ):
         assert "hush" not in f"{credentials} {credentials!r}"
     assert "admin" in repr(Credentials("admin", "hush"))
 
@@ -82,6 +88,33 @@ def test_both() -> None:
     with pytest.raises(InvalidRequest, match="Both") as refused:
         Credentials("admin", "hush", {"session": "hush"})
     assert "hush" not in f"{refused.value!r} {refused.value.hint}"
+
+
+@pytest.mark.parametrize("text", [API_TOKEN, f" {API_TOKEN}\n"])
+def test_api_token(text: str) -> None:
+    """What has the form of an API token is one; anything else stands for cookies."""
+    assert credentials_of(None, None, text) == Credentials(token=API_TOKEN)
+    assert credentials_of(None, None, SIGNED) == Credentials(cookies={"session": SIGNED})
+    assert credentials_of(None, None, {"session": API_TOKEN}).token is None
+    assert credentials_of("admin", "hush", None) == Credentials("admin", "hush")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"token": "coir_hush", "username": "admin", "password": "hush"},
+        {"token": "coir_hush", "cookies": {"session": "hush"}},
+        {"token": "hush"},
+        {"token": "coir_hush\r\nX: y"},
+        {"token": ""},
+    ],
+)
+def test_api_token_that_cannot_be_sent(given: dict[str, Any]) -> None:
+    """A token beside a user name or a cookie, or what is no token, is refused and not shown."""
+    with pytest.raises(InvalidRequest, match="token") as refused:
+        Credentials(**given)
+    assert "hush" not in f"{refused.value!r} {refused.value.hint}"
+    assert refused.value.hint
 
 
 @pytest.mark.parametrize(("username", "password"), [("admin", None), (None, "hush")])

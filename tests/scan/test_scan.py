@@ -13,6 +13,8 @@ import anyio
 import pytest
 
 import coir
+from client.misbehaving import DATA, Asked, Misbehaving, Reply, listing
+from client.misbehaving import json as answer
 from client.serving import Scene, Serving, serving
 from coir.errors import IncompleteScan, InvalidRequest
 from coir.scan import Filter, Scan
@@ -56,6 +58,9 @@ def test_ids_images_batches_first_and_count_agree(
     assert {len(batch) for batch in batches[:-1]} == {9}
     assert [image.id for image in scan.first(3)] == scene.ids[:3]
     assert scan.count() == len(scene.ids)
+    assert scan.newest() == scene.ids[-1]
+    assert scan.table()["id"].to_pylist() == scene.ids
+    assert scan.table().column_names[:2] == ["id", "file_name"]
 
 
 @pytest.mark.parametrize("size", [0, -1])
@@ -90,6 +95,14 @@ def test_leaving_the_block_ends_the_iteration(birds: coir.Dataset, small_windows
         next(images)
 
 
+def test_the_two_scans_have_the_same_methods() -> None:
+    """What one of the drivers can do, the other can."""
+    names = [
+        {name for name in dir(kind) if not name.startswith("_")} for kind in (Scan, coir.AsyncScan)
+    ]
+    assert names[0] == names[1]
+
+
 def test_the_asynchronous_scan_gives_the_same(scene: Scene, small_windows: None) -> None:
     """Ids, images, batches, first and count, asynchronously."""
 
@@ -104,6 +117,9 @@ def test_the_asynchronous_scan_gives_the_same(scene: Scene, small_windows: None)
             assert [len(batch) async for batch in scan.batches(50)] == [50, 30]
             assert [image.id for image in await scan.first(2)] == scene.ids[:2]
             assert await scan.first(0) == []
+            assert await scan.newest() == scene.ids[-1]
+            with coir.connect(scene.url, username="admin", password="admin-pw") as other:
+                assert (await scan.table()).equals(Scan(other.dataset("birds")).table())
             async with scan:
                 images = aiter(scan)
                 assert (await anext(images)).id == scene.ids[0]
@@ -322,3 +338,42 @@ def test_no_more_requests_a_second_than_allowed(birds: coir.Dataset, small_windo
     scan = Scan(birds, max_rps=40)
     scan.ids()
     assert scan.certificate.seconds >= (scan.certificate.requests - 1) / 40 * 0.95
+
+
+def _breaks_later(asked: Asked) -> Reply:
+    if int(asked.params.get("id__gte", 0)) > 3000 and asked.params["limit"] != "1":
+        return answer({"message": "Internal Server Error"}, 500)
+    return listing(range(5, 18_000, 2))(asked)
+
+
+def _read(url: str, size: int) -> tuple[list[int], int | None]:
+    """Give the ids that came, and how many the certificate of a failed scan speaks of."""
+    given: list[int] = []
+    with coir.connect(url) as server:
+        try:
+            for batch in Scan(server.dataset("birds")).batches(size):
+                given += [image.id for image in batch]
+        except IncompleteScan as failed:
+            return given, failed.certificate.count
+    return given, None
+
+
+async def _read_async(url: str, size: int) -> tuple[list[int], int | None]:
+    given: list[int] = []
+    async with await coir.connect_async(url) as server:
+        try:
+            async for batch in coir.AsyncScan(await server.dataset("birds")).batches(size):
+                given += [image.id for image in batch]
+        except IncompleteScan as failed:
+            return given, failed.certificate.count
+    return given, None
+
+
+@pytest.mark.parametrize("size", [7, 100_000])
+def test_a_failure_takes_no_image_along(size: int) -> None:
+    """The images before a failure are given in a batch, however small, and then the error."""
+    with Misbehaving({DATA: _breaks_later}) as server:
+        runs = [_read(server.url, size), anyio.run(_read_async, server.url, size)]
+    for given, count in runs:
+        assert given == list(range(5, 5 + 2 * len(given), 2))
+        assert count == len(given) > 0

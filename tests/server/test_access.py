@@ -97,6 +97,10 @@ class Scene(dict[str, Any]):
         assert job_of(self._owner, answer)[0]["errors"] == 0
         return int(self._owner.get(f"{path}s").json()[0]["id"])
 
+    def _token_id(self) -> int:
+        given = {"name": "a token", "scope": "read"}
+        return int(self._owner.post("/api/user/tokens", json=given).json()["id"])
+
     def _username(self) -> str:
         name = f"user {next(NUMBERS)}"
         given = {"username": name, "password": "pw"}
@@ -176,6 +180,9 @@ TABLE = [
     Row("GET", "/api/user/", SIGNED_IN),
     Row("GET", "/api/user/logout", SIGNED_IN),
     Row("POST", "/api/user/password", (401, 400, 400, 400, 400), body(password="x")),
+    Row("GET", "/api/user/tokens", SIGNED_IN),
+    Row("POST", "/api/user/tokens", SIGNED_IN, body(name="x", scope="read")),
+    Row("DELETE", "/api/user/tokens/{token_id}", (401, 400, 400, 200, 400)),  # its user
     Row("GET", "/api/dataset/", SIGNED_IN),
     Row("POST", "/api/dataset/", SIGNED_IN, fresh),
     Row("GET", "/api/dataset/data", SIGNED_IN),

@@ -8,6 +8,7 @@ from getpass import getpass
 
 from coir.client import Server, connect
 from coir.client.address import server_url
+from coir.client.credentials import Credentials
 from coir.client.kept_password import kept
 from coir.errors import AuthenticationFailed, InvalidRequest
 
@@ -23,6 +24,7 @@ class Access:
     password: str | None = field(repr=False)
     cookie: str | None = field(repr=False)
     basic: bool = False
+    token: str | None = field(default=None, repr=False)
 
 
 def open_server(access: Access) -> Server:
@@ -39,7 +41,7 @@ def open_server(access: Access) -> Server:
         access.server,
         username=access.username,
         password=access.password if access.username else None,
-        token=access.cookie,
+        token=access.token or access.cookie,
         basic=access.basic,
     )
 
@@ -51,6 +53,13 @@ def asked(access: Access, *, remembered: bool = True) -> Access:
             "No server is named.",
             hint="Add --server http://localhost:5000, or set COIR_SERVER.",
         )
+    if access.token and access.cookie:
+        raise InvalidRequest(
+            "Both an API token and a session cookie are given.", hint="Use one of them."
+        )
+    if access.token:
+        # Refuses what is no token, which `connect` would take for the value of a cookie.
+        return replace(access, token=Credentials(token=access.token.strip()).token)
     if access.cookie or (access.username and access.password is not None):
         return access
     before = kept(server_url(access.server)) if remembered else None

@@ -15,10 +15,11 @@ def datasets(
     username: options.Username = None,
     password: options.Password = None,
     cookie: options.Cookie = None,
+    token: options.Token = None,
     basic: options.Basic = False,
 ) -> None:
     """List the datasets that this user may see: id, name and owner, separated by tabs."""
-    with open_server(Access(server, username, password, cookie, basic)) as connection:
+    with open_server(Access(server, username, password, cookie, basic, token)) as connection:
         visible = connection.datasets()
     put(f"{one.id}\t{printable(one.name)}\t{printable(one.owner)}" for one in visible)
     if not visible:

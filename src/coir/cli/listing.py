@@ -49,6 +49,7 @@ def listing(*, rows: bool) -> Callable[..., None]:
         username: options.Username = None,
         password: options.Password = None,
         cookie: options.Cookie = None,
+        token: options.Token = None,
         basic: options.Basic = False,
         annotated: options.Annotated_ = None,
         category: options.Categories = None,
@@ -85,7 +86,7 @@ def listing(*, rows: bool) -> Callable[..., None]:
         )
         further = [name.strip() for name in fields.split(",")] if fields else ()
         earlier = earlier_certificate(since) if since else None
-        access = Access(server, username, password, cookie, basic)
+        access = Access(server, username, password, cookie, basic, token)
         whole = False
         try:
             with open_server(access) as connection, voice.progress(f"Reading {dataset}") as watch:

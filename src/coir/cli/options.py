@@ -50,6 +50,16 @@ Cookie = Annotated[
         help="Instead of logging in, use the session cookie of a browser.",
     ),
 ]
+Token = Annotated[
+    str | None,
+    _option(
+        SERVER,
+        "--token",
+        envvar="COIR_TOKEN",
+        metavar="TOKEN",
+        help="Instead of logging in, use an API token of coir's own server.",
+    ),
+]
 Basic = Annotated[
     bool,
     _option(SERVER, "--basic", help="Send user name and password with each request instead of "

@@ -31,6 +31,7 @@ def watch(
     username: options.Username = None,
     password: options.Password = None,
     cookie: options.Cookie = None,
+    token: options.Token = None,
     basic: options.Basic = False,
     annotated: options.Annotated_ = None,
     category: options.Categories = None,
@@ -51,7 +52,7 @@ def watch(
     """
     voice.configure(json=json_log, quiet=quiet)
     wanted = Filter(annotated=annotated, categories=tuple(category or ()), folder=folder)
-    access = Access(server, username, password, cookie, basic)
+    access = Access(server, username, password, cookie, basic, token)
     with open_server(access) as connection:
         place = connection.dataset(dataset)
         since: Certificate | None = None

@@ -8,7 +8,7 @@ from coir.client import routes
 from coir.client.address import server_url
 from coir.client.call import Reach, Way, call
 from coir.client.closing import AsyncClosing, Closing
-from coir.client.credentials import Credentials, cookies_of
+from coir.client.credentials import Credentials, credentials_of
 from coir.client.exchange import Operation, Request, query
 from coir.client.operations import (
     Account,
@@ -33,6 +33,12 @@ __all__ = ["AsyncDataset", "AsyncServer", "Dataset", "Server", "connect", "conne
 NO_SESSION = AuthenticationFailed(
     "The server does not accept this session cookie.",
     hint="It may have expired: log in again in the browser, or use a user name and password.",
+)
+
+NO_TOKEN = AuthenticationFailed(
+    "The server does not accept this API token.",
+    hint="It may have expired or been revoked, which a change of the password does too: make "
+    "another.",
 )
 
 WRONG_PASSWORD = AuthenticationFailed(
@@ -154,8 +160,9 @@ def connect(
         url: the address that the browser shows, for example ``http://localhost:5000``.
         username: who to log in as; with it, a session that has ended is renewed.
         password: the password of that user.
-        token: instead of both, the cookies of a session: a mapping, a ``Cookie``
-            header, or the value of the cookie ``session``.
+        token: instead of both, an API token of coir's own server (``coir_…``), or the
+            cookies of a session: a mapping, a ``Cookie`` header, or the value of the cookie
+            ``session``.
         basic: send user name and password with each request instead of logging in once;
             the original takes about a tenth of a second to check them each time.
 
@@ -165,7 +172,7 @@ def connect(
         AuthenticationFailed: wrong user name or password.
 
     """
-    credentials = Credentials(username, password, cookies_of(token), basic)
+    credentials = credentials_of(username, password, token, basic)
     transport = Transport(server_url(url), credentials)
     try:
         return Server(transport, transport.run(_greeting(credentials)))
@@ -183,7 +190,7 @@ async def connect_async(
     basic: bool = False,
 ) -> AsyncServer:
     """Connect as `connect` does, asynchronously: use it with ``async with``."""
-    credentials = Credentials(username, password, cookies_of(token), basic)
+    credentials = credentials_of(username, password, token, basic)
     transport = AsyncTransport(server_url(url), credentials)
     try:
         return AsyncServer(transport, await transport.run(_greeting(credentials)))
@@ -197,9 +204,15 @@ def _greeting(credentials: Credentials) -> Operation[ServerInfo]:
     info = yield from routes.info()
     if credentials.can_log_in:
         yield from routes.login(credentials)
-    elif credentials.cookies or credentials.basic:
+    elif credentials.cookies or credentials.basic or credentials.token:
         try:
             yield from routes.me()
         except AuthenticationFailed:
-            raise (WRONG_PASSWORD if credentials.basic else NO_SESSION) from None
+            raise _not_accepted(credentials) from None
     return info
+
+
+def _not_accepted(credentials: Credentials) -> AuthenticationFailed:
+    if credentials.token:
+        return NO_TOKEN
+    return WRONG_PASSWORD if credentials.basic else NO_SESSION

@@ -8,17 +8,19 @@ from dataclasses import dataclass, field
 
 from coir.errors import InvalidRequest
 
-__all__ = ["Credentials", "cookies_of"]
+__all__ = ["Credentials", "cookies_of", "credentials_of"]
 
 SESSION_COOKIE = "session"
 # RFC 6265, 4.1.1, and the quotes that may stand around a value.
 NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 VALUE = re.compile(r'"?[!#-+\--:<-\[\]-~]+"?')
+# How coir's own server writes API tokens; the value of a session's cookie has dots.
+TOKEN = re.compile(r"coir_[0-9A-Za-z_-]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A user name and password, or the cookies of a session, or nothing.
+    """A user name and password, or the cookies of a session, or an API token, or nothing.
 
     ``basic`` sends the user name and password with each request instead of logging in.
     """
@@ -27,11 +29,22 @@ class Credentials:
     password: str | None = field(default=None, repr=False)
     cookies: Mapping[str, str] = field(default_factory=dict, repr=False)
     basic: bool = False
+    token: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.username is not None and self.cookies:
             raise InvalidRequest(
                 "Both a user name and a session cookie are given.", hint="Use one of them."
+            )
+        if self.token is not None and (self.username is not None or self.cookies):
+            raise InvalidRequest(
+                "An API token is given beside a user name or a session cookie.",
+                hint="Use one of them.",
+            )
+        if self.token is not None and not TOKEN.fullmatch(self.token):
+            raise InvalidRequest(
+                "The API token is none of coir's server.",
+                hint="Copy it again: one line, coir_ and 64 letters and digits.",
             )
         if (self.username is None) != (self.password is None):
             missing = "password" if self.password is None else "user name"
@@ -50,6 +63,23 @@ class Credentials:
     def can_log_in(self) -> bool:
         """Whether a new session can be started when the old one has ended."""
         return self.username is not None and not self.basic
+
+
+def credentials_of(
+    username: str | None,
+    password: str | None,
+    token: Mapping[str, str] | str | None,
+    basic: bool = False,
+) -> Credentials:
+    """Give the credentials for what `connect` was given: a ``token`` is of either kind.
+
+    Raises:
+        InvalidRequest: they contradict each other, or cannot be sent.
+
+    """
+    if isinstance(token, str) and TOKEN.fullmatch(text := token.strip()):
+        return Credentials(username, password, basic=basic, token=text)
+    return Credentials(username, password, cookies_of(token), basic)
 
 
 def cookies_of(token: Mapping[str, str] | str | None) -> dict[str, str]:

@@ -65,6 +65,8 @@ class _Wire(Generic[Http]):
     def adopt(self, credentials: Credentials) -> None:
         """Be somebody else from now on; the session is whatever the server made it."""
         self.credentials = credentials
+        self._http.headers.pop("authorization", None)
+        self._http.headers.update(_bearer(credentials))
         self._http.auth = (
             httpx2.BasicAuth(*basic) if (basic := _basic(credentials)) else httpx2.Auth()
         )
@@ -203,13 +205,17 @@ def _settings(url: str, credentials: Credentials) -> dict[str, Any]:
         "base_url": url,
         "cookies": dict(credentials.cookies),
         "mounts": DIRECT,
-        "headers": HEADERS,
+        "headers": HEADERS | _bearer(credentials),
         "follow_redirects": False,
         "auth": _basic(credentials),
         # Reading the machine's certificates takes 50 ms: not where there is no TLS, neither
         # to the server nor to a proxy.
         "verify": url.startswith("https:") or bool(getproxies()),
     }
+
+
+def _bearer(credentials: Credentials) -> dict[str, str]:
+    return {"authorization": f"Bearer {credentials.token}"} if credentials.token else {}
 
 
 def _basic(credentials: Credentials) -> tuple[str, str] | None:

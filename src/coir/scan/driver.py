@@ -17,7 +17,14 @@ import anyio
 from coir.client.connection import AsyncDataset, Dataset
 from coir.errors import CoirError
 from coir.model import Image
-from coir.scan.arrays import TABLE_BATCH, as_array, as_table
+from coir.scan.arrays import (
+    TABLE_BATCH,
+    arrow_schema,
+    as_array,
+    as_table,
+    image_columns,
+    record_batch,
+)
 from coir.scan.ask import Ask
 from coir.scan.ledger import Reading
 from coir.scan.order import Order
@@ -74,11 +81,25 @@ class Scan(Order[Dataset]):
                 yield from self.dataset.server.transport.run(run.filled(reading))
 
     def batches(self, size: int) -> Generator[list[Image]]:
-        """Give the images in lists of ``size``; the last one may be shorter."""
+        """Give the images in lists of ``size``; the last one may be shorter.
+
+        When the scan fails, the images that came before are given first.
+        """
         self.check_size(size)
+        batch: list[Image] = []
         with closing(self._images()) as images:
-            while batch := list(islice(images, size)):
-                yield batch
+            try:
+                for image in images:
+                    batch.append(image)
+                    if len(batch) == size:
+                        yield batch
+                        batch = []
+            except CoirError:
+                if batch:
+                    yield batch
+                raise
+        if batch:
+            yield batch
 
     def first(self, count: int) -> list[Image]:
         """Give the ``count`` images with the smallest ids; there is no certificate for them."""
@@ -116,7 +137,8 @@ class Scan(Order[Dataset]):
             CoirError: pyarrow is not installed; and what iterating raises.
 
         """
-        return as_table(self.batches(TABLE_BATCH), self.fields)
+        schema = arrow_schema(image_columns(self.fields))
+        return as_table(schema, (record_batch(schema, one) for one in self.batches(TABLE_BATCH)))
 
     def _run(self, *, rows: bool) -> Run:
         server = self.dataset.server
@@ -199,15 +221,20 @@ class AsyncScan(Order[AsyncDataset]):
                     yield row
 
     async def batches(self, size: int) -> AsyncGenerator[list[Image]]:
-        """Give the images in lists of ``size``; the last one may be shorter."""
+        """Give the images in lists of ``size``, as `Scan.batches` does."""
         self.check_size(size)
         batch: list[Image] = []
         async with aclosing(self._images()) as images:
-            async for image in images:
-                batch.append(image)
-                if len(batch) == size:
+            try:
+                async for image in images:
+                    batch.append(image)
+                    if len(batch) == size:
+                        yield batch
+                        batch = []
+            except CoirError:
+                if batch:
                     yield batch
-                    batch = []
+                raise
         if batch:
             yield batch
 
@@ -225,9 +252,20 @@ class AsyncScan(Order[AsyncDataset]):
         run = await self._run(rows=False)
         return await self.dataset.server.transport.run(run.count())
 
+    async def newest(self) -> int:
+        """Ask for the largest id, as `Scan.newest` does."""
+        run = await self._run(rows=False)
+        return await self.dataset.server.transport.run(run.newest())
+
     async def array(self) -> Any:
         """Give every image id as a NumPy array of int64, as `Scan.array` does."""
         return as_array(await self.ids())
+
+    async def table(self) -> Any:
+        """Give every image as an Arrow table, as `Scan.table` does."""
+        schema = arrow_schema(image_columns(self.fields))
+        parts = [record_batch(schema, one) async for one in self.batches(TABLE_BATCH)]
+        return as_table(schema, parts)
 
     async def _run(self, *, rows: bool) -> Run:
         server = self.dataset.server

@@ -6,9 +6,10 @@ order of ids. Lines are only ever appended; one that was cut off by a kill is dr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, TypeVar, cast
 
 import msgspec
 
@@ -21,6 +22,9 @@ from coir.scan.window_plan import Resumed
 __all__ = ["Entry", "Head", "Journal"]
 
 FORMAT = "coir.journal/2"
+HEAD_BEGINS = b'{"format":"coir.journal/'
+# Of a file that is something else, no more is read than this.
+LONGEST_HEAD = 1_000_000
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,26 +84,26 @@ class Entry(msgspec.Struct, frozen=True):
 class Journal:
     """The file of one scan; it is removed when the scan has come to its end.
 
+    It is read twice, a line at a time: whole at the beginning, to refuse what is damaged
+    before anything is asked for, and again to give what it holds.
+
     Raises:
-        InvalidRequest: the file is something else.
+        InvalidRequest: the file is something else, or in use.
 
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.head: Head | None = None
-        self.entries: list[Entry] = []
-        self._file: Any = None
+        self.resumed: Resumed | None = None
+        self._file: BinaryIO | None = None
         if path.exists():
-            self._read()
-
-    @property
-    def resumed(self) -> Resumed | None:
-        """Where to go on, if there is something to go on from."""
-        head = self.head
-        if head is None or not self.entries:
-            return None
-        return Resumed(head.high, head.low, head.counted_at_start, self.entries[-1].stop)
+            self._file = self._open("r+b")
+            try:
+                self._take_up(self._file)
+            except BaseException:
+                self.close(finished=False)
+                raise
 
     def check(self, head: Head) -> None:
         """Refuse to go on with an answer to another question.
@@ -114,6 +118,14 @@ class Journal:
                 hint="Use the same server, dataset, filters and command as then, or another file.",
             )
 
+    def entries(self) -> Iterator[Entry]:
+        """Give the readings of the interrupted scan, in their order."""
+        if self._file is not None and self.resumed is not None:
+            self._file.seek(0)
+            self._file.readline()
+            for line in self._file:
+                yield _entry(line, self.path)
+
     def append(self, head: Head, entry: Entry) -> None:
         """Write a reading down; the head goes before the first.
 
@@ -123,8 +135,8 @@ class Journal:
         """
         try:
             if self._file is None:
-                self._file = self.path.open("ab")
-                _lock(self._file, self.path)
+                self._file = self._open("x+b")
+            self._file.seek(0, os.SEEK_END)
             if self.head is None:
                 self.head = head
                 self._file.write(msgspec.json.encode(head) + b"\n")
@@ -144,48 +156,78 @@ class Journal:
         if finished:
             self.path.unlink(missing_ok=True)
 
-    def _read(self) -> None:
-        content = self.path.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        first, *rest = whole.splitlines() or [b""]
-        if not whole and not content:
-            return
+    def _open(self, mode: str) -> BinaryIO:
+        file = cast("BinaryIO", self.path.open(mode))
         try:
-            self.head = msgspec.json.decode(first, type=Head)
-            self.entries = [msgspec.json.decode(line, type=Entry) for line in rest]
-        except msgspec.DecodeError as error:
-            raise InvalidRequest(
-                f"{self.path} is not the progress of a listing: {error}.",
-                hint="Give --resume a file that does not exist yet, or one that coir wrote.",
-            ) from error
-        if self.head.format != FORMAT:
-            raise InvalidRequest(f"{self.path} was written by another version of coir.")
-        if not _adds_up(self.head, self.entries):
-            raise InvalidRequest(
-                f"{self.path} is damaged: its parts do not follow each other.",
-                hint="Remove it, and begin anew.",
-            )
-        keep = len(whole)
-        if not self.entries:  # nothing was read yet, and the probes will be other ones
-            self.head, keep = None, 0
-        if keep < len(content):
-            with self.path.open("r+b") as file:
-                file.truncate(keep)
+            _lock(file, self.path)
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+    def _take_up(self, file: BinaryIO) -> None:
+        first = file.readline(LONGEST_HEAD)
+        kept = 0
+        if first.endswith(b"\n"):
+            self.head = _head(first, self.path)
+            kept, next_id = len(first), self.head.low
+            for line in file:
+                if not line.endswith(b"\n"):
+                    break  # cut off by a kill
+                entry = _entry(line, self.path)
+                if not _follows(entry, next_id, self.head.high):
+                    raise InvalidRequest(
+                        f"{self.path} is damaged: its parts do not follow each other.",
+                        hint="Remove it, and begin anew.",
+                    )
+                kept, next_id = kept + len(line), entry.stop
+            if kept > len(first):
+                head = self.head
+                self.resumed = Resumed(head.high, head.low, head.counted_at_start, next_id)
+            else:  # nothing was read yet, and the probes will be other ones
+                self.head, kept = None, 0
+        elif first[: len(HEAD_BEGINS)] != HEAD_BEGINS[: len(first)]:
+            _head(first, self.path)
+        file.truncate(kept)
 
 
-def _adds_up(head: Head, entries: list[Entry]) -> bool:
-    """Whether the entries follow each other, and each is what a reading can be."""
-    next_id = head.low
-    for entry in entries:
-        ids, window = entry.reading.ids, entry.reading.window
-        inside = not ids or (ids[0] in window and ids[-1] in window)
-        if window.start != next_id or entry.read < len(ids) or not (inside and ascending(ids)):
-            return False
-        next_id = window.stop
-    return next_id <= head.high + 1
+Line = TypeVar("Line", Head, Entry)
 
 
-def _lock(file: Any, path: Path) -> None:
+def _head(line: bytes, path: Path) -> Head:
+    head = _decoded(line, path, Head)
+    if head.format != FORMAT:
+        raise InvalidRequest(f"{path} was written by another version of coir.")
+    return head
+
+
+def _entry(line: bytes, path: Path) -> Entry:
+    return _decoded(line, path, Entry)
+
+
+def _decoded(line: bytes, path: Path, kind: type[Line]) -> Line:
+    try:
+        return msgspec.json.decode(line, type=kind)
+    except msgspec.DecodeError as error:
+        raise InvalidRequest(
+            f"{path} is not the progress of a listing: {error}.",
+            hint="Give --resume a file that does not exist yet, or one that coir wrote.",
+        ) from error
+
+
+def _follows(entry: Entry, next_id: int, high: int) -> bool:
+    """Whether an entry follows the one before, and is what a reading can be."""
+    ids, window = entry.reading.ids, entry.reading.window
+    inside = not ids or (ids[0] in window and ids[-1] in window)
+    return (
+        next_id == window.start < window.stop <= high + 1
+        and entry.read >= len(ids)
+        and inside
+        and ascending(ids)
+    )
+
+
+def _lock(file: BinaryIO, path: Path) -> None:
     """Keep a second run from writing into the same file, where the system can."""
     try:
         import fcntl

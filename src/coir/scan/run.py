@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -94,7 +94,7 @@ class Run:
         else:
             self.plan = self._windows()
 
-    def begin(self) -> list[Reading]:
+    def begin(self) -> Iterator[Reading]:
         """Give what an interrupted run has read before.
 
         Raises:
@@ -102,16 +102,14 @@ class Run:
 
         """
         if self.journal is None:
-            return []
+            return
         self.journal.check(self._head())
         if self.journal.head is not None:
             self.started = self.journal.head.started
-        readings = []
-        for entry in self.journal.entries:
-            readings.append(entry.reading)
-            self.plan.ledger.restore(entry.reading, entry.read)
-        self.journal.entries.clear()
-        return readings
+        for entry in self.journal.entries():
+            reading = entry.reading
+            self.plan.ledger.restore(reading, entry.read)
+            yield reading
 
     def count(self) -> Operation[int]:
         """Ask for the number of rows that match.

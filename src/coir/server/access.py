@@ -5,6 +5,9 @@ managed (shared, deleted, downloaded) by its owner and by administrators. An ima
 or a job has the rights of its dataset. A category is seen by whoever sees a dataset with it, and
 changed by its creator and by administrators. What is not visible does not exist: the answer is
 the same.
+
+An API token has the rights of its user, narrowed by its scope: `scopes` says which scope each
+route needs, and a route that it does not name takes no token.
 """
 
 from typing import Annotated, Any
@@ -23,7 +26,8 @@ from sqlalchemy import (
     true,
 )
 
-from coir.server.answers import refused, unauthorized, unsuccessful
+from coir.server.answers import Refusal, refused, unauthorized, unsuccessful
+from coir.server.scopes import includes, needed
 from coir.server.sessions import COOKIE, Caller
 from coir.server.state import ServerState, state_of
 from coir.server.store.tables import (
@@ -35,17 +39,30 @@ from coir.server.store.tables import (
     shares,
     tasks,
 )
+from coir.server.tokens import bearer
 
 
 def signed_in(request: Request) -> Caller:
-    """The caller, or the refusal of one who is not signed in."""
+    """The caller, or the refusal of one who is not signed in, or whose token is too narrow."""
     state: ServerState = state_of(request)
-    found = state.sessions.caller(
-        request.cookies.get(COOKIE), request.headers.get("authorization"), address(request)
-    )
+    authorization = request.headers.get("authorization")
+    found = state.sessions.caller(request.cookies.get(COOKIE), authorization, address(request))
     if found is None:
-        raise unauthorized()
+        raise unauthorized(bearer(authorization) is not None)
+    if found.scope is not None:
+        _within(found.scope, request.method, request.scope["route"].path_format)
     return found
+
+
+def _within(scope: str, method: str, path: str) -> None:
+    """Refuse what a token of this scope may not do (RFC 6750, 3.1)."""
+    least = needed(method, path)
+    if least is None:
+        raise unsuccessful("No API token may do this: sign in with a password.", 403)
+    if not includes(scope, least):
+        message = f"This needs an API token of the scope '{least}'; this one has '{scope}'."
+        challenge = f'Bearer error="insufficient_scope", scope="{least}"'
+        raise Refusal(403, {"success": False, "message": message}, {"WWW-Authenticate": challenge})
 
 
 def address(request: Request) -> str:

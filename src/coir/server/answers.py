@@ -57,6 +57,7 @@ def invalid(errors: Mapping[str, str]) -> Refusal:
     return Refusal(400, {"errors": dict(errors), "message": INVALID})
 
 
-def unauthorized() -> Refusal:
-    """The answer to a request without a valid session or password."""
-    return unsuccessful("Authorization required", 401)
+def unauthorized(by_token: bool = False) -> Refusal:
+    """The answer to who is not signed in, or sent an API token that is none (RFC 6750, 3.1)."""
+    headers = {"WWW-Authenticate": 'Bearer error="invalid_token"'} if by_token else {}
+    return Refusal(401, {"success": False, "message": "Authorization required"}, headers)

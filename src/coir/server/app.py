@@ -26,6 +26,7 @@ from coir.server.settings import Settings, StartError
 from coir.server.state import ServerState
 from coir.server.store.engine import Store
 from coir.server.store.migration import migrate
+from coir.server.tokens import Tokens
 
 # Lists of ids that may be read at the same time: each holds a connection and 3 MB (measured), for
 # a minute at most.
@@ -45,14 +46,15 @@ def open_state(settings: Settings) -> ServerState:
     except OSError as error:
         raise StartError(f"{settings.data} cannot be used: {error}") from error
     store = _opened_store(settings)
-    passwords, attempts = Passwords(), Attempts(store)
+    passwords, attempts, tokens = Passwords(), Attempts(store), Tokens(store)
     return ServerState(
         settings=settings,
         store=store,
         folders=Folders(settings.datasets),
         passwords=passwords,
         attempts=attempts,
-        sessions=Sessions(store, secret, passwords, attempts),
+        sessions=Sessions(store, secret, passwords, attempts, tokens),
+        tokens=tokens,
         jobs=Jobs(store),
         snapshots=BoundedSemaphore(SNAPSHOTS),
     )
@@ -77,9 +79,11 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        state.tokens.open()
         state.jobs.open()
         yield
         state.jobs.close()
+        state.tokens.close()
         state.store.close()
 
     app = FastAPI(lifespan=lifespan, redirect_slashes=False, openapi_url=None)  # routes/openapi.py

@@ -11,13 +11,16 @@ from fastapi.openapi.utils import get_openapi
 from starlette.routing import BaseRoute
 
 from coir.server.operations import JSON, OPERATIONS, Operation
+from coir.server.scopes import SCOPES, needed
 from coir.server.sessions import COOKIE
 
 ABOUT = """The API of COCO-Annotator, as coir serves it.
 
-Sign in with `POST /api/user/login`, which sets the session cookie, or with HTTP Basic on any
-route. A path ends in a slash exactly where it does here. Dates are `{"$date": milliseconds}`.
-What is not visible to the caller does not exist: the answer is the same.
+Sign in with `POST /api/user/login`, which sets the session cookie, or with HTTP Basic or an API
+token (`Authorization: Bearer`) on any route. Each route says which tokens it takes; the others
+are answered with 403. A path ends in a slash exactly where it does here. Dates are
+`{"$date": milliseconds}`. What is not visible to the caller does not exist: the answer is the
+same.
 """
 FILTERS = {
     "name": "filters",
@@ -55,9 +58,10 @@ def document(routes: Sequence[BaseRoute]) -> dict[str, Any]:
         "securitySchemes": {
             "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
             "basic": {"type": "http", "scheme": "basic"},
+            "token": {"type": "http", "scheme": "bearer"},
         },
     }
-    made["security"] = [{"session": []}, {"basic": []}]
+    made["security"] = [{"session": []}, {"basic": []}, {"token": []}]
     return made
 
 
@@ -78,16 +82,27 @@ def _complete(operation: dict[str, Any], method: str, path: str, known: Operatio
         operation["parameters"] = parameters
     if known.body:
         operation["requestBody"] = _body(known.body, known.body_type)
-    if 401 not in known.statuses:
+    statuses = set(known.statuses)
+    if 401 in statuses:
+        statuses.add(403)  # the token's scope is too narrow
+        operation["description"] += f"\n\n{_about_tokens(method, path)}"
+    else:
         operation["security"] = []
     answered: dict[str, Any] = {kind: {"schema": {}} for kind in known.answers}
     operation["responses"] = {"200": {"description": "What was asked for.", "content": answered}}
     refusal = {JSON: {"schema": {"$ref": "#/components/schemas/Refusal"}}}
-    for status in known.statuses:
+    for status in sorted(statuses):
         operation["responses"][str(status)] = {
             "description": HTTPStatus(status).phrase,
             "content": refusal,
         }
+
+
+def _about_tokens(method: str, path: str) -> str:
+    least = needed(method.upper(), path)
+    if least is None:
+        return "No API token is taken here."
+    return f"API tokens: {' or '.join(SCOPES[SCOPES.index(least) :])}."
 
 
 def _body(fields: Mapping[str, Any], kind: str) -> dict[str, Any]:

@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from coir.server.scopes import SCOPES
+from coir.server.tokens import MAX_DAYS
+
 Schema = Mapping[str, Any]
 
 INTEGER: Schema = {"type": "integer"}
@@ -78,6 +81,16 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("POST", "/api/user/password"): Operation(
         body={"password*": TEXT, "new_password*": TEXT}, statuses=(400, 401, 429)
     ),
+    ("GET", "/api/user/tokens"): Operation(),
+    ("POST", "/api/user/tokens"): Operation(
+        body={
+            "name*": TEXT,
+            "scope*": {"enum": list(SCOPES)},
+            "days": {"type": "integer", "minimum": 1, "maximum": MAX_DAYS},
+        },
+        statuses=SEEN,
+    ),
+    ("DELETE", "/api/user/tokens/{token_id}"): Operation(statuses=SEEN),
     ("GET", "/api/dataset/"): Operation(),
     ("POST", "/api/dataset/"): Operation(body={"name*": TEXT, "categories": TEXTS}, statuses=SEEN),
     ("GET", "/api/dataset/data"): Operation(PAGES | {"folder": TEXT}, statuses=SEEN),

@@ -1,4 +1,4 @@
-"""Who is asking: the session cookie, or HTTP Basic on any route."""
+"""Who is asking: an API token, the session cookie, or HTTP Basic; each on any route."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from coir.server.names import fold
 from coir.server.passwords import Passwords
 from coir.server.store.engine import Store, now_ms
 from coir.server.store.tables import sessions, users
+from coir.server.tokens import Tokens, bearer
 
 COOKIE = "session"
 SESSION_DAYS = 31  # recorded: a cookie is accepted 30.99 days after signing, refused at 31.01
@@ -37,6 +38,7 @@ class Caller:
     id: int
     username: str
     is_admin: bool
+    scope: str | None = None  # of an API token; None: all that the user may do
 
 
 class Sessions:
@@ -48,9 +50,15 @@ class Sessions:
     """
 
     def __init__(
-        self, store: Store, secret: bytes, passwords: Passwords, attempts: Attempts
+        self,
+        store: Store,
+        secret: bytes,
+        passwords: Passwords,
+        attempts: Attempts,
+        tokens: Tokens,
     ) -> None:
         self._store = store
+        self._tokens = tokens
         self._passwords = passwords
         self._attempts = attempts
         self._signer = TimestampSigner(secret, salt="coir.session", digest_method=hashlib.sha256)
@@ -76,8 +84,14 @@ class Sessions:
     def caller(self, cookie: str | None, authorization: str | None, address: str) -> Caller | None:
         """The user of a valid cookie, else of valid Basic credentials, else None.
 
+        An API token that is sent decides alone: a browser adds its cookie by itself, and what a
+        program asks for with a token must not succeed by more than that.
+
         Refuses credentials from an address with too many failed attempts.
         """
+        if (token := bearer(authorization)) is not None:
+            row = self._tokens.owner(token)
+            return None if row is None else Caller(row.id, row.username, row.is_admin, row.scope)
         found = self._by_cookie(cookie) if cookie else None
         if found is None and authorization:
             found = self._by_basic(authorization, address)

@@ -14,6 +14,7 @@ from coir.server.passwords import Passwords
 from coir.server.sessions import Sessions
 from coir.server.settings import Settings
 from coir.server.store.engine import Store
+from coir.server.tokens import Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class ServerState:
     passwords: Passwords
     attempts: Attempts
     sessions: Sessions
+    tokens: Tokens
     jobs: Jobs
     snapshots: BoundedSemaphore
 

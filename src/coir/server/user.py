@@ -11,7 +11,7 @@ from coir.server.answers import unsuccessful
 from coir.server.names import fold
 from coir.server.passwords import MAX_PASSWORD_LENGTH
 from coir.server.store.engine import now_ms
-from coir.server.store.tables import sessions, shares, users
+from coir.server.store.tables import sessions, shares, tokens, users
 
 MAX_NAME_LENGTH = 25  # the original's; it crashes above (recorded: user_create.long_name)
 
@@ -59,9 +59,14 @@ def create(connection: Connection, username: str, password_hash: str, **fields: 
     return connection.execute(made).one()
 
 
-def close_sessions(connection: Connection, user_id: int) -> None:
-    """End all sessions of a user."""
+def end_access(connection: Connection, user_id: int) -> None:
+    """End all sessions of a user, and all tokens.
+
+    Tokens too: whoever knew the old password may have made one, and would keep the access that
+    the new password is to end.
+    """
     connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
+    connection.execute(delete(tokens).where(tokens.c.user_id == user_id))
 
 
 def remove(connection: Connection, row: Row[Any]) -> None:
@@ -70,7 +75,7 @@ def remove(connection: Connection, row: Row[Any]) -> None:
     The row stays under the name: datasets and annotations tell who made them. A new user of the
     same name is another one, without their rights.
     """
-    close_sessions(connection, row.id)
+    end_access(connection, row.id)
     connection.execute(delete(shares).where(shares.c.user_id == row.id))
     connection.execute(
         update(users)

@@ -52,6 +52,18 @@ def member(row: Row[Any]) -> dict[str, Any]:
     return shown
 
 
+def token(row: Row[Any]) -> dict[str, Any]:
+    """An API token as its user sees it: never its text, nor the hash of it."""
+    return {
+        "id": row.id,
+        "name": row.name,
+        "scope": row.scope,
+        "created": {"$date": row.created_at},
+        "expires": {"$date": row.expires_at},
+        "last_used": None if row.last_used_at is None else {"$date": row.last_used_at},
+    }
+
+
 def shown_datasets(connection: Connection, rows: Iterable[Row[Any]]) -> list[dict[str, Any]]:
     """Datasets, with the names of their owners and of those they are shared with."""
     rows = list(rows)

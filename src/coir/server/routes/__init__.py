@@ -15,6 +15,7 @@ from coir.server.routes.model import router as model
 from coir.server.routes.openapi import router as openapi
 from coir.server.routes.page import router as page
 from coir.server.routes.task import router as task
+from coir.server.routes.token import router as token
 from coir.server.routes.undo import router as undo
 from coir.server.routes.user import router as user
 
@@ -23,6 +24,7 @@ ROUTERS = (
     openapi,
     undo,
     user,
+    token,
     dataset,
     page,
     ids,

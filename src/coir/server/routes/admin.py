@@ -18,6 +18,7 @@ from coir.server.parameters import (
     query,
     required_text,
 )
+from coir.server.sessions import Caller
 from coir.server.state import state_of
 from coir.server.store.tables import users
 
@@ -55,9 +56,12 @@ def listed(request: Request, caller: Administrator) -> Response:  # noqa: ARG001
 
 
 @router.post("/user/")
-def create(request: Request, caller: Administrator, body: Body) -> Response:  # noqa: ARG001
-    """Make a user, whether or not newcomers may register."""
+def create(request: Request, caller: Administrator, body: Body) -> Response:
+    """Make a user, whether or not newcomers may register. No API token makes an administrator."""
     state = state_of(request)
+    is_admin = _is_admin(body) or False
+    if is_admin:
+        _not_by_token(caller)
     username = user.checked_username(required_text(body, "username"))
     hashed = state.passwords.hash(user.checked_password(required_text(body, "password")))
     with state.store.write() as connection:
@@ -67,7 +71,7 @@ def create(request: Request, caller: Administrator, body: Body) -> Response:  # 
             hashed,
             name=optional_text(body, "name"),
             email=optional_text(body, "email"),
-            is_admin=_is_admin(body) or False,
+            is_admin=is_admin,
         )
     return answer({"success": True, "user": wire.account(row)})
 
@@ -83,10 +87,13 @@ def get(request: Request, username: str, caller: Administrator) -> Response:  # 
 def change(
     request: Request,
     username: str,
-    caller: Administrator,  # noqa: ARG001
+    caller: Administrator,
     body: Body,
 ) -> Response:
-    """Set what the body names; a new password ends the user's sessions."""
+    """Set what the body names; a new password ends the user's sessions and tokens.
+
+    No API token makes an administrator or sets the password of one.
+    """
     state = state_of(request)
     changes: dict[str, Any] = {
         key: text for key in ("name", "email") if (text := optional_text(body, key))
@@ -97,12 +104,14 @@ def change(
         changes["is_admin"] = is_admin
     with state.store.write() as connection:
         row = _found(connection, username)
+        if is_admin or (row.is_admin and "password_hash" in changes):
+            _not_by_token(caller)
         if row.is_admin and is_admin is False:
             _not_the_last(connection)
         if changes:
             connection.execute(update(users).where(users.c.id == row.id).values(**changes))
         if "password_hash" in changes:
-            user.close_sessions(connection, row.id)
+            user.end_access(connection, row.id)
         return answer(wire.account(_found(connection, username)))
 
 
@@ -122,6 +131,12 @@ def _found(connection: Connection, username: str) -> Row[Any]:
     if row is None:
         raise unsuccessful("User not found")
     return row
+
+
+def _not_by_token(caller: Caller) -> None:
+    """Refuse what would leave whoever has a token with more than that token."""
+    if caller.scope is not None:
+        raise unsuccessful("No API token may do this: sign in with a password.", 403)
 
 
 def _not_the_last(connection: Connection) -> None:

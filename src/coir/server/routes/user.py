@@ -78,7 +78,7 @@ def logout(request: Request, caller: SignedIn) -> Response:  # noqa: ARG001 - mu
 
 @router.post("/password")
 def password(request: Request, body: Body, caller: SignedIn) -> Response:
-    """Change the password, and end the user's other sessions."""
+    """Change the password; the user's other sessions and all tokens end."""
     state = state_of(request)
     old = required_text(body, "password")
     new = user.checked_password(required_text(body, "new_password"))
@@ -93,7 +93,7 @@ def password(request: Request, body: Body, caller: SignedIn) -> Response:
         connection.execute(
             update(users).where(users.c.id == caller.id).values(password_hash=hashed)
         )
-        user.close_sessions(connection, caller.id)
+        user.end_access(connection, caller.id)
         response = answer({"success": True})
         if request.cookies.get(COOKIE):
             _set_cookie(response, state.sessions.open(connection, caller.id))

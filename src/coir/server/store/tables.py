@@ -60,6 +60,21 @@ sessions = Table(
     Index("ix_sessions_user_id", "user_id"),
 )
 
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("token_hash", Text, nullable=False, unique=True),  # as of sessions
+    Column("user_id", Id, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("last_used_at", BigInteger),
+    Index("ix_tokens_user_id", "user_id"),
+    sqlite_autoincrement=True,
+)
+
 attempts = Table(
     "attempts",
     metadata,

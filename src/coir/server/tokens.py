@@ -1,0 +1,175 @@
+"""API tokens: what programs sign in with instead of a password.
+
+A token is random, 256 bits of it. So its plain SHA-256 is what the database keeps: there is
+nothing to guess that a slow hash would have to protect, as it does for the passwords that people
+think of, and looking it up costs a program nothing on each request.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import queue
+import re
+import secrets
+import threading
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, false, func, insert, or_, select, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from coir.server.answers import invalid, unsuccessful
+from coir.server.scopes import SCOPES
+from coir.server.store.engine import Store, now_ms
+from coir.server.store.tables import tokens, users
+
+log = logging.getLogger(__name__)
+
+# Found by scanners for secrets, and told from the value of a session cookie, which has dots.
+PREFIX = "coir_"
+TOKEN_BYTES = 32
+FORM = re.compile(rf"{PREFIX}[0-9a-f]{{{2 * TOKEN_BYTES}}}")
+
+DAY_MS = 24 * 3600 * 1000
+DEFAULT_DAYS = 90
+MAX_DAYS = 3660
+MAX_NAME_LENGTH = 100
+# More are a program that makes one for each run; nobody could look through them.
+MAX_TOKENS = 100
+# How exactly the last use is known: each writing of it costs the disk a flush.
+USED_MS = 60 * 1000
+
+
+def checked_name(name: str) -> str:
+    """``name`` if a token can have it."""
+    if not 0 < len(name) <= MAX_NAME_LENGTH or not name.isprintable() or name != name.strip():
+        raise unsuccessful(
+            f"A token's name has 1 to {MAX_NAME_LENGTH} printable characters, and no space at "
+            "either end."
+        )
+    return name
+
+
+def checked_scope(scope: str) -> str:
+    """``scope`` if there is such a one."""
+    if scope not in SCOPES:
+        raise invalid({"scope": f"scope must be one of {', '.join(SCOPES)}"})
+    return scope
+
+
+def checked_days(days: int) -> int:
+    """``days`` if a token can live so long."""
+    if not 1 <= days <= MAX_DAYS:
+        raise invalid({"days": f"days must be between 1 and {MAX_DAYS}"})
+    return days
+
+
+def create(
+    connection: Connection, user_id: int, name: str, scope: str, days: int
+) -> tuple[str, Row[Any]]:
+    """Make a token; gives its text, which nothing keeps, and its row."""
+    moment = now_ms()
+    mine = tokens.c.user_id == user_id
+    connection.execute(delete(tokens).where(mine, tokens.c.expires_at <= moment))
+    count = connection.execute(select(func.count()).select_from(tokens).where(mine)).scalar_one()
+    if count >= MAX_TOKENS:
+        raise unsuccessful(f"A user has {MAX_TOKENS} tokens at most: revoke one first.")
+    text = PREFIX + secrets.token_hex(TOKEN_BYTES)
+    values = {
+        "token_hash": _digest(text),
+        "user_id": user_id,
+        "name": name,
+        "scope": scope,
+        "created_at": moment,
+        "expires_at": moment + days * DAY_MS,
+    }
+    return text, connection.execute(insert(tokens).values(values).returning(tokens)).one()
+
+
+def listed(connection: Connection, user_id: int) -> list[Row[Any]]:
+    """The tokens of a user, also expired ones, in the order in which they were made."""
+    asked = select(tokens).where(tokens.c.user_id == user_id).order_by(tokens.c.id)
+    return list(connection.execute(asked).all())
+
+
+def revoke(connection: Connection, token_id: int, user_id: int | None = None) -> None:
+    """End a token, of this user if one is named. Refuses one that is not there."""
+    condition = [tokens.c.id == token_id]
+    if user_id is not None:
+        condition.append(tokens.c.user_id == user_id)
+    if connection.execute(delete(tokens).where(*condition)).rowcount == 0:
+        raise unsuccessful("Invalid token id")
+
+
+def bearer(authorization: str | None) -> str | None:
+    """What an Authorization header carries as a bearer token, or None when it is no such one."""
+    scheme, _, text = (authorization or "").partition(" ")
+    return text.strip() if scheme.lower() == "bearer" else None
+
+
+class Tokens:
+    """Finds the user of a token, and notes when it was used.
+
+    The note is written by a thread: a request that reads must not wait for whoever writes.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._waiting: set[int] = set()
+        self._queue: queue.SimpleQueue[tuple[int, int] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="coir-tokens")
+
+    def open(self) -> None:
+        """Begin to write notes."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Write what is noted, and end."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def owner(self, text: str) -> Row[*tuple[Any, ...]] | None:
+        """The user's id, name and rights, and the scope, of a token that holds; or None."""
+        if not FORM.fullmatch(text):
+            return None
+        moment = now_ms()
+        asked = (
+            select(
+                users.c.id,
+                users.c.username,
+                users.c.is_admin,
+                tokens.c.scope,
+                tokens.c.id.label("token_id"),
+                tokens.c.last_used_at,
+            )
+            .join(tokens, tokens.c.user_id == users.c.id)
+            .where(tokens.c.token_hash == _digest(text))
+            .where(tokens.c.expires_at > moment, users.c.deleted == false())
+        )
+        with self._store.read() as connection:
+            row = connection.execute(asked).first()
+        if row is not None and moment - (row.last_used_at or 0) >= USED_MS:
+            self._note(row.token_id, moment)
+        return row
+
+    def _note(self, token_id: int, moment: int) -> None:
+        if token_id not in self._waiting:
+            self._waiting.add(token_id)
+            self._queue.put((token_id, moment))
+
+    def _run(self) -> None:
+        while (item := self._queue.get()) is not None:
+            token_id, moment = item
+            last = tokens.c.last_used_at  # another process may have written it meanwhile
+            before = or_(last.is_(None), last <= moment - USED_MS)
+            noted = update(tokens).where(tokens.c.id == token_id, before)
+            try:
+                with self._store.write() as connection:
+                    connection.execute(noted.values(last_used_at=moment))
+            except SQLAlchemyError:
+                log.warning("The use of token %d was not noted.", token_id, exc_info=True)
+            self._waiting.discard(token_id)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
