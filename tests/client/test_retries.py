@@ -128,7 +128,7 @@ def test_scan_of_a_folder_is_started_once() -> None:
     route = "GET /api/dataset/1/scan"
     with Misbehaving({route: [Fault.RESET]}) as server, opened(server) as connection:
         with pytest.raises(ConnectionFailed):
-            connection.transport.run(routes.scan_folder(1))
+            connection.dataset("birds").scan_folder()
         assert server.count(route) == 1
 
 

@@ -11,17 +11,19 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import AsyncGenerator, Generator
+from contextlib import aclosing, closing
 from dataclasses import replace
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, BinaryIO, Generic, TypeVar
 from urllib.request import getproxies
 
 import httpx2
 import stamina
 
+from coir.client.closing import AsyncClosing, Closing
 from coir.client.credentials import Credentials
 from coir.client.exchange import Answer, Operation, Request
-from coir.client.failure import configured, translated
+from coir.client.failure import configured, local_files, translated
 from coir.client.reply import BUSY, checked
 from coir.client.routes import login
 from coir.errors import ConnectionFailed, ServerFailed, TLSFailed
@@ -30,6 +32,7 @@ from coir.version import __version__
 __all__ = ["AsyncTransport", "Transport"]
 
 T = TypeVar("T")
+Http = TypeVar("Http", httpx2.Client, httpx2.AsyncClient)
 
 # Retries are told in the certificate; who configures logging sees them there as well, and
 # nobody else finds them on stderr.
@@ -43,45 +46,62 @@ WAIT_INITIAL, WAIT_MAX, WAIT_JITTER = 0.2, 8.0, 0.5
 DIRECT = dict.fromkeys(("all://localhost", "all://127.0.0.1", "all://[::1]"))
 
 
-class Transport:
-    """Runs operations against one server, synchronously; threads may share it."""
+class _Wire(Generic[Http]):
+    """What both transports hold: where the server is, who asks, and an HTTP client."""
+
+    _make: type[Http]
 
     def __init__(self, url: str, credentials: Credentials) -> None:
         self.url = url
         self.credentials = credentials
         with configured(url):
-            self._http = httpx2.Client(**_settings(url, credentials))
-
-    def run(self, operation: Operation[T]) -> T:
-        """Run an operation to its end and give its result."""
-        answer: Answer | None = None
-        try:
-            while True:
-                request = operation.send(answer) if answer else next(operation)
-                answer = self._renewed(request)
-        except StopIteration as stop:
-            result: T = stop.value
-            return result
+            self._http: Http = self._make(**_settings(url, credentials))
 
     @property
     def cookies(self) -> dict[str, str]:
         """The cookies of the session, for a program that brings its own HTTP."""
         return dict(self._http.cookies)
 
+    def adopt(self, credentials: Credentials) -> None:
+        """Be somebody else from now on; the session is whatever the server made it."""
+        self.credentials = credentials
+        self._http.headers.pop("authorization", None)
+        self._http.headers.update(_bearer(credentials))
+        self._http.auth = (
+            httpx2.BasicAuth(*basic) if (basic := _basic(credentials)) else httpx2.Auth()
+        )
+
+    def _request(self, request: Request) -> httpx2.Request:
+        built: httpx2.Request = self._http.build_request(**_arguments(request))
+        return built
+
+
+class Transport(_Wire[httpx2.Client], Closing):
+    """Runs operations against one server, synchronously; threads may share it."""
+
+    _make = httpx2.Client
+
+    def run(self, operation: Operation[T]) -> T:
+        """Run an operation to its end and give its result."""
+        answer: Answer | None = None
+        with closing(operation):
+            try:
+                while True:
+                    request = operation.send(answer) if answer else next(operation)
+                    answer = self._renewed(request)
+            except StopIteration as stop:
+                result: T = stop.value
+                return result
+
+    def pieces(self, request: Request) -> Generator[bytes]:
+        """Give the body of a successful answer while it comes; retried until it begins."""
+        answer = self._renewed(replace(request, open=True))
+        with closing(checked(request, answer).response) as response, translated(self.url):
+            yield from response.iter_bytes()
+
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _renewed(self, request: Request) -> Answer:
         answer = self._patient(request)
@@ -99,45 +119,47 @@ class Transport:
 
     def _once(self, request: Request) -> Answer:
         started = time.perf_counter()
-        with translated(self.url):
-            response = self._http.request(**_arguments(request))
+        with translated(self.url), local_files():
+            response = self._http.send(self._request(request), stream=True)
+            if response.is_success and request.open:
+                return _answer(response, time.perf_counter() - started)
+            with closing(response):
+                if (file := _target(request, response)) is None:
+                    response.read()
+                else:
+                    for piece in response.iter_bytes():
+                        file.write(piece)
         return _answer(response, time.perf_counter() - started)
 
 
-class AsyncTransport:
+class AsyncTransport(_Wire[httpx2.AsyncClient], AsyncClosing):
     """Runs operations against one server, asynchronously, on asyncio or trio."""
 
-    def __init__(self, url: str, credentials: Credentials) -> None:
-        self.url = url
-        self.credentials = credentials
-        with configured(url):
-            self._http = httpx2.AsyncClient(**_settings(url, credentials))
+    _make = httpx2.AsyncClient
 
     async def run(self, operation: Operation[T]) -> T:
         """Run an operation to its end and give its result."""
         answer: Answer | None = None
-        try:
-            while True:
-                request = operation.send(answer) if answer else next(operation)
-                answer = await self._renewed(request)
-        except StopIteration as stop:
-            result: T = stop.value
-            return result
+        with closing(operation):
+            try:
+                while True:
+                    request = operation.send(answer) if answer else next(operation)
+                    answer = await self._renewed(request)
+            except StopIteration as stop:
+                result: T = stop.value
+                return result
+
+    async def pieces(self, request: Request) -> AsyncGenerator[bytes]:
+        """Give the body of a successful answer while it comes; retried until it begins."""
+        answer = await self._renewed(replace(request, open=True))
+        async with aclosing(checked(request, answer).response) as response:
+            with translated(self.url):
+                async for piece in response.aiter_bytes():
+                    yield piece
 
     async def close(self) -> None:
         """Close the connections."""
         await self._http.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.close()
 
     async def _renewed(self, request: Request) -> Answer:
         answer = await self._patient(request)
@@ -155,8 +177,16 @@ class AsyncTransport:
 
     async def _once(self, request: Request) -> Answer:
         started = time.perf_counter()
-        with translated(self.url):
-            response = await self._http.request(**_arguments(request))
+        with translated(self.url), local_files():
+            response = await self._http.send(self._request(request), stream=True)
+            if response.is_success and request.open:
+                return _answer(response, time.perf_counter() - started)
+            async with aclosing(response):
+                if (file := _target(request, response)) is None:
+                    await response.aread()
+                else:
+                    async for piece in response.aiter_bytes():
+                        file.write(piece)
         return _answer(response, time.perf_counter() - started)
 
 
@@ -201,13 +231,28 @@ def _arguments(request: Request) -> dict[str, Any]:
         arguments["params"] = dict(request.params)
     if request.json is not None:
         arguments["json"] = request.json
+    if request.open or request.into is not None:
+        arguments["headers"] = {"accept": "*/*"}
     if request.form is not None:
         arguments |= {"data": dict(request.form), "files": dict(request.files or {})}
     return arguments
 
 
+def _target(request: Request, response: httpx2.Response) -> BinaryIO | None:
+    """Give the file that the body belongs into, without what an earlier attempt left there."""
+    if request.into is None or not response.is_success:
+        return None
+    request.into.seek(0)
+    request.into.truncate()
+    return request.into
+
+
 def _answer(response: httpx2.Response, seconds: float) -> Answer:
-    return Answer(response.status_code, response.headers, response.content, seconds)
+    try:
+        body = response.content
+    except httpx2.ResponseNotRead:
+        return Answer(response.status_code, response.headers, b"", seconds, response=response)
+    return Answer(response.status_code, response.headers, body, seconds)
 
 
 def _attempts(request: Request) -> Any:

@@ -22,7 +22,7 @@ class Store:
     """Connections for reading and for writing, to the SQLite file or the PostgreSQL of a URL.
 
     ``read`` gives a snapshot: what one request counts and what it lists agree. ``write`` waits
-    at its beginning until nobody else writes, in any process (docs/adr/0009): what it checks
+    at its beginning until nobody else writes, in any process (docs/adr/0010): what it checks
     stays true until it commits, and ids are given in the order in which they appear. Threads of
     this process queue at a lock of their own: SQLite's waiting is a sleep with no order, and on
     PostgreSQL each would hold a connection.

@@ -11,7 +11,7 @@ from coir.server.settings import StartError
 from coir.server.store.database import Database
 
 SCHEMES = ("postgresql", "postgres")
-# Who writes holds it until the transaction has ended and its rows are seen (docs/adr/0009). The
+# Who writes holds it until the transaction has ended and its rows are seen (docs/adr/0010). The
 # number is "coir" in ASCII: applications that share a database have keys of their own.
 WRITER_KEY = int.from_bytes(b"coir")
 WRITES = "coir_writes"
