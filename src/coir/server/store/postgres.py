@@ -41,7 +41,9 @@ def opened(url: str) -> Database:
         ) from None
     try:
         given = DEFAULTS | conninfo_to_dict(url) | ALWAYS
-    except psycopg.Error:  # its message may hold a part of the password
+        # Without @HOST the password would stand where the port does, and be told.
+        [int(port) for port in str(given.get("port", "")).split(",") if port]
+    except (psycopg.Error, ValueError):  # a message that may hold a part of the password
         raise StartError(
             f"The URL of the database cannot be read: {FORM}, with %XX for special characters."
         ) from None
