@@ -13,6 +13,7 @@ import uvicorn
 
 from coir.server.app import create_app
 from coir.server.settings import Settings, StartError
+from coir.server.state import ServerState
 
 # Longer than any page takes; a job stops at its next batch.
 GRACE_SECONDS = 10
@@ -30,15 +31,16 @@ def serve(settings: Settings) -> int:
     """
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
     with _bound(settings) as listening:
+        app = create_app(settings)
         config = uvicorn.Config(
-            create_app(settings),
+            app,
             log_config=None,  # uvicorn's own would write to stdout
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
             timeout_keep_alive=IDLE_SECONDS,
         )
-        server = _Announcing(config, _url(listening))
+        server = _Announcing(config, _url(listening), app.state.server)
         if threading.current_thread() is threading.main_thread():
             # uvicorn handles them itself while it runs, and raises them again after its graceful
             # end: they must find a handler that does not kill the process.
@@ -49,11 +51,12 @@ def serve(settings: Settings) -> int:
 
 
 class _Announcing(uvicorn.Server):
-    """A server that says when it accepts connections."""
+    """A server that says when it accepts connections, and lets nobody wait at its end."""
 
-    def __init__(self, config: uvicorn.Config, url: str) -> None:
+    def __init__(self, config: uvicorn.Config, url: str, state: ServerState) -> None:
         super().__init__(config)
         self._url = url
+        self._state = state
 
     def end(self, _number: int, _frame: FrameType | None) -> None:
         """Begin the graceful end."""
@@ -64,6 +67,10 @@ class _Announcing(uvicorn.Server):
         if self.started:
             sys.stdout.write(f"coir is serving at {self._url}\n")
             sys.stdout.flush()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._state.followers.end_waiting()
+        await super().shutdown(sockets)
 
 
 def _bound(settings: Settings) -> socket.socket:

@@ -26,8 +26,9 @@ CONTRACT = {
 }
 # Not from `coir` itself, which imports the client.
 VERSION = version("coir")
-# What the original lacks: `ids` is GET /api/dataset/{id}/ids, `fields` a parameter of `/data`.
-FEATURES = ("ids", "fields")
+# What the original lacks: `ids` and `changes` are GET /api/dataset/{id}/ids and …/changes, `fields`
+# a parameter of `/data`.
+FEATURES = ("ids", "fields", "changes")
 
 
 @router.get("/")

@@ -18,6 +18,8 @@ WRITES = "coir_writes"
 # What the URL may change: half a minute to find that a host does not answer.
 DEFAULTS: dict[str, Any] = {"connect_timeout": 30, "fallback_application_name": "coir"}
 ALWAYS = {"client_encoding": "utf8"}
+# In one INSERT: as many as triggers are spared by; a longer text takes longer for each row.
+ROWS = 100
 # Rules for lower case that know every script, the best first: PostgreSQL 18, one built with ICU,
 # PostgreSQL 17.
 FOLDING = ("pg_unicode_fast", "und-x-icu", "pg_c_utf8")
@@ -56,6 +58,7 @@ def opened(url: str) -> Database:
         pool_size=8,
         max_overflow=-1,
         pool_pre_ping=True,
+        insertmanyvalues_page_size=ROWS,
     )
     # Rows that are inserted together go in few statements, and their triggers run as often.
     engine.dialect.use_insertmanyvalues_wo_returning = True
