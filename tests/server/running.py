@@ -34,11 +34,11 @@ class Running:
 
     command: ClassVar[Sequence[str]] = ("-m", "coir.server")
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, *options: str) -> None:
         self.data = data
         self._clients: list[httpx.Client] = []
         self._process = subprocess.Popen(
-            [sys.executable, *self.command, "--data", str(data), "--port", "0"],
+            [sys.executable, *self.command, "--data", str(data), "--port", "0", *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

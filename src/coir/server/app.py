@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from html import escape
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Event
 
 from fastapi import FastAPI, Request
 from sqlalchemy.exc import DatabaseError
@@ -27,6 +27,7 @@ from coir.server.state import ServerState
 from coir.server.store.engine import Store
 from coir.server.store.migration import migrate
 from coir.server.tokens import Tokens
+from coir.server.trace import Tracing
 
 # Lists of ids that may be read at the same time: each holds a connection and 3 MB (measured), for
 # a minute at most.
@@ -57,6 +58,7 @@ def open_state(settings: Settings) -> ServerState:
         tokens=tokens,
         jobs=Jobs(store),
         snapshots=BoundedSemaphore(SNAPSHOTS),
+        draining=Event(),
     )
 
 
@@ -94,6 +96,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(TooLargeError, _too_large)
     app.add_exception_handler(HTTPException, _no_route)
     app.add_middleware(Edge, settings=settings, routes=app.router.routes)
+    app.add_middleware(Tracing)  # added last: the outermost
     return app
 
 
