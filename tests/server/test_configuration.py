@@ -140,7 +140,7 @@ def test_folder_of_the_data_is_relative_to_the_file(tmp_path: Path) -> None:
     [
         ("prot = 5001", "sets prot, which is no setting: did you mean port?"),
         ("max_pixel = 1", "did you mean max_pixels?"),
-        ("zzz = 1", "there are data, host, port"),
+        ("zzz = 1", "there are data, database, host, port"),
         ("[server]\nport = 1", "sets server, which is no setting"),
         ("port = '5001'", "sets port to what is not a whole number"),
         ("port = true", "sets port to what is not a whole number"),
