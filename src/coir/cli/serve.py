@@ -21,6 +21,16 @@ def serve(
             help="Where everything is kept: the database, the secret, the pictures.",
         ),
     ] = Path("coir-data"),
+    database: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            envvar="COIR_DATABASE",
+            show_default=False,
+            help="A PostgreSQL, as postgresql://USER:PASSWORD@HOST/NAME, instead of the SQLite "
+            "file in DIR.",
+        ),
+    ] = None,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")
@@ -42,7 +52,13 @@ def serve(
             hint="Run: pip install 'coir[server]'",
         ) from missing
     try:
-        settings = Settings.of(data, host=host, port=port, allow_registration=registration)
+        settings = Settings.of(
+            data,
+            host=host,
+            port=port,
+            allow_registration=registration,
+            database_url=database,
+        )
         code = process.serve(settings)
     except StartError as error:
         raise CoirError(f"The server cannot start: {error}") from error

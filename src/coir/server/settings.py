@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -15,7 +15,7 @@ class Settings:
     """The choices of one server; nothing changes while it runs.
 
     Everything that must survive lies below ``data``: ``coir.db``, ``secret`` and
-    ``datasets/NAME/…``.
+    ``datasets/NAME/…``. With ``database_url`` a PostgreSQL takes the place of ``coir.db``.
     """
 
     data: Path
@@ -28,6 +28,7 @@ class Settings:
     max_coco_bytes: int = 1024 * 1024 * 1024
     # 2^27 pixels decode to about 400 MB of RGB, the most one request may take.
     max_pixels: int = 2**27
+    database_url: str | None = field(default=None, repr=False)  # it may hold a password
 
     @classmethod
     def of(
@@ -37,20 +38,31 @@ class Settings:
         host: str = "127.0.0.1",
         port: int = 5000,
         allow_registration: bool = True,
+        database_url: str | None = None,
     ) -> Settings:
         """Settings for a data directory, which may not exist yet; ``port`` 0 takes a free one."""
-        root = Path(data).expanduser().resolve()
-        return cls(data=root, host=host, port=port, allow_registration=allow_registration)
+        return cls(
+            data=Path(data).expanduser().resolve(),
+            host=host,
+            port=port,
+            allow_registration=allow_registration,
+            database_url=database_url or None,
+        )
 
     @property
-    def database(self) -> Path:
-        """The SQLite file."""
-        return self.data / "coir.db"
+    def database(self) -> Path | str:
+        """The SQLite file, or the URL of a PostgreSQL."""
+        return self.database_url or self.data / "coir.db"
 
     @property
     def secret(self) -> Path:
         """The file with the key that signs session cookies."""
         return self.data / "secret"
+
+    @property
+    def claims(self) -> Path:
+        """The directory with a file for each job that runs."""
+        return self.data / "running"
 
     @property
     def datasets(self) -> Path:

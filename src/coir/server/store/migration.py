@@ -20,8 +20,8 @@ class MigrationError(StartError):
 def migrate(store: Store) -> None:
     """Apply the missing migrations in one transaction.
 
-    The write lock is taken before the revision is read: of two processes that start together the
-    second waits and finds nothing to do.
+    The writer's turn is waited for before the revision is read: of two processes that start
+    together the second finds nothing to do.
     """
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
@@ -30,7 +30,7 @@ def migrate(store: Store) -> None:
         present = set(MigrationContext.configure(connection).get_current_heads())
         if present - known:
             raise MigrationError(
-                f"{store.path} was written by a newer coir (revision "
+                f"{store.name} was written by a newer coir (revision "
                 f"{', '.join(sorted(present - known))}): upgrade coir, or use a backup made "
                 "before the newer version ran."
             )
