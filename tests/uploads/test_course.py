@@ -48,9 +48,7 @@ def test_what_is_there_is_not_sent() -> None:
     assert report.whole
     assert (report.present, report.passed_over) == (("01.jpg", "03.jpg"), 2)
     assert [one.image_id for one in report.uploaded] == [1, 2]
-    assert report.words() == (
-        "2 uploaded, 2 were there, 2 passed over as hidden or no picture."
-    )
+    assert report.words() == ("2 uploaded, 2 were there, 2 passed over as hidden or no picture.")
 
 
 def test_refused_files() -> None:
