@@ -28,6 +28,7 @@ from coir.server.settings import Settings, StartError
 from coir.server.state import ServerState
 from coir.server.store.engine import Store
 from coir.server.store.migration import migrate
+from coir.server.store.milestones import Milestones
 from coir.server.tokens import Tokens
 from coir.server.trace import Tracing
 
@@ -61,6 +62,7 @@ def open_state(settings: Settings) -> ServerState:
         tokens=tokens,
         jobs=Jobs(store, Claims(settings.claims)),
         snapshots=BoundedSemaphore(SNAPSHOTS),
+        milestones=Milestones(),
         draining=Event(),
     )
 
