@@ -234,7 +234,7 @@ def test_failure_inside_tells_nothing(data: Path, caplog: pytest.LogCaptureFixtu
 
     async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(app=app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://coir") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             given = {"username": "admin", "password": "pw"}
             return await client.post("/api/user/register", json=given)
 
