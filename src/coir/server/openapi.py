@@ -91,10 +91,13 @@ def _complete(operation: dict[str, Any], method: str, path: str, known: Operatio
     answered: dict[str, Any] = {kind: {"schema": {}} for kind in known.answers}
     operation["responses"] = {"200": {"description": "What was asked for.", "content": answered}}
     refusal = {JSON: {"schema": {"$ref": "#/components/schemas/Refusal"}}}
+    html: dict[str, Any] = {"text/html": {"schema": {}}}
+    if "{" in path:  # what stands there leads to no route, such as a negative number
+        statuses.add(404 if method == "get" else 405)
     for status in sorted(statuses):
         operation["responses"][str(status)] = {
             "description": HTTPStatus(status).phrase,
-            "content": refusal,
+            "content": refusal | (html if status == 404 else {}),
         }
 
 
