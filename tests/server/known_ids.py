@@ -12,7 +12,8 @@ import schemathesis
 # One more than there are of each kind, so that some of them lead nowhere.
 KNOWN = 7
 IDS = ("id", "image_id", "category_id", "dataset_id", "annotation_id")
-NAMES = ("bob", "admin")
+# Not of the administrator who asks: a new password would end their session.
+NAME = "bob"
 
 
 @schemathesis.hook
@@ -22,7 +23,7 @@ def map_path_parameters(context: Any, path_parameters: Any) -> Any:
         if isinstance(value, int) and value >= 0:
             path_parameters[name] = value % KNOWN
         elif name == "username" and value:
-            path_parameters[name] = (*NAMES, value)[len(value) % 3]
+            path_parameters[name] = NAME if len(value) % 2 else value
     return path_parameters
 
 

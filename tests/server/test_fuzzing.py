@@ -59,7 +59,6 @@ def test_generated_requests_are_answered_as_described(tmp_path: Path) -> None:
         "--phases": "coverage,fuzzing",
         "--max-examples": str(EXAMPLES),
         "--seed": str(SEED),
-        "--generation-database": "none",
         "--generation-with-security-parameters": "false",
     }
     done = subprocess.run(
