@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from coir.server.attempts import OF_NAME_FROM_ADDRESS
+
 from .running import Running
+from .serving import Serving
 
 ME = {"username": "me", "password": "my-pw"}
 # What a request looks like that comes from elsewhere: through a proxy of this machine that says
@@ -98,12 +101,25 @@ def test_another_address_is_elsewhere(tmp_path: Path) -> None:
     assert server.end()[0] == 0
 
 
-def test_cookie_stays_within_tls(tmp_path: Path) -> None:
-    """Where a trusted proxy says that the browser speaks TLS, the cookie is for TLS only."""
-    server = Running(tmp_path / "data")
+@pytest.mark.parametrize(
+    ("proxies", "trusted"),
+    [("127.0.0.1,::1", True), ("10.0.0.1, 127.0.0.0/8", True), ("10.0.0.0/8", False), ("", False)],
+)
+def test_trusted_proxies(tmp_path: Path, proxies: str, trusted: bool) -> None:
+    """A proxy that is trusted says who the client is, for counting failed attempts, and whether
+    the browser speaks TLS, so that the cookie is for TLS only; another one says nothing."""
+    server = Serving(tmp_path / "data", "--proxies", proxies)
     server.user("admin")
     given = {"username": "admin", "password": "admin-pw"}
-    for headers, secure in (({"X-Forwarded-Proto": "https"}, True), ({}, False)):
+    for headers, secure in (({"X-Forwarded-Proto": "https"}, trusted), ({}, False)):
         answer = server.client().post("/api/user/login", json=given, headers=headers)
         assert ("; Secure" in answer.headers["set-cookie"]) is secure
+    wrong = {"username": "admin", "password": "wrong"}
+    said = {"X-Forwarded-For": "203.0.113.7"}
+    for _ in range(OF_NAME_FROM_ADDRESS):
+        answer = server.client().post("/api/user/login", json=wrong, headers=said)
+        assert answer.status_code == 400
+    assert server.client().post("/api/user/login", json=given, headers=said).status_code == 429
+    answer = server.client().post("/api/user/login", json=given)
+    assert answer.status_code == (200 if trusted else 429)
     assert server.end()[0] == 0
