@@ -24,7 +24,7 @@ def test_every_setting_has_its_row() -> None:
         assert option == f"--{name.replace('_', '-')}"
         assert variable == f"COIR_{name.upper()}"
         if name != "data":
-            assert default == str(defaults[name]).lower()
+            assert default == (str(defaults[name]).lower() or '""')
     assert all(f"`{kind}`" in RUNNING for kind in LOGS)
 
 

@@ -58,6 +58,9 @@ def test_ids_images_batches_first_and_count_agree(
     assert {len(batch) for batch in batches[:-1]} == {9}
     assert [image.id for image in scan.first(3)] == scene.ids[:3]
     assert scan.count() == len(scene.ids)
+    assert scan.newest() == scene.ids[-1]
+    assert scan.table()["id"].to_pylist() == scene.ids
+    assert scan.table().column_names[:2] == ["id", "file_name"]
 
 
 @pytest.mark.parametrize("size", [0, -1])
@@ -92,6 +95,14 @@ def test_leaving_the_block_ends_the_iteration(birds: coir.Dataset, small_windows
         next(images)
 
 
+def test_the_two_scans_have_the_same_methods() -> None:
+    """What one of the drivers can do, the other can."""
+    names = [
+        {name for name in dir(kind) if not name.startswith("_")} for kind in (Scan, coir.AsyncScan)
+    ]
+    assert names[0] == names[1]
+
+
 def test_the_asynchronous_scan_gives_the_same(scene: Scene, small_windows: None) -> None:
     """Ids, images, batches, first and count, asynchronously."""
 
@@ -106,6 +117,9 @@ def test_the_asynchronous_scan_gives_the_same(scene: Scene, small_windows: None)
             assert [len(batch) async for batch in scan.batches(50)] == [50, 30]
             assert [image.id for image in await scan.first(2)] == scene.ids[:2]
             assert await scan.first(0) == []
+            assert await scan.newest() == scene.ids[-1]
+            with coir.connect(scene.url, username="admin", password="admin-pw") as other:
+                assert (await scan.table()).equals(Scan(other.dataset("birds")).table())
             async with scan:
                 images = aiter(scan)
                 assert (await anext(images)).id == scene.ids[0]

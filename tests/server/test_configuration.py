@@ -20,6 +20,7 @@ from coir.server.settings import Settings, StartError
 # For each setting a value for the file, one for the environment, one for the option.
 VALUES: dict[str, tuple[Any, Any, Any]] = {
     "data": ("/in/file", "/in/environment", "/in/option"),
+    "database": ("postgresql://file/a", "postgresql://environment/b", ""),
     "host": ("127.0.0.2", "127.0.0.3", "127.0.0.4"),
     "port": (1, 2, 3),
     "registration": (False, True, False),
@@ -94,7 +95,7 @@ def test_each_setting_is_an_option_with_its_default() -> None:
         assert option.envvar == f"COIR_{field.name.upper()}"
         assert option.default is None
         if field.name not in {"data", "registration"}:
-            assert option.show_default == str(field.default)
+            assert option.show_default == (str(field.default) or False)
 
 
 def test_what_is_printed_can_be_given_back(tmp_path: Path) -> None:
@@ -139,7 +140,7 @@ def test_folder_of_the_data_is_relative_to_the_file(tmp_path: Path) -> None:
     [
         ("prot = 5001", "sets prot, which is no setting: did you mean port?"),
         ("max_pixel = 1", "did you mean max_pixels?"),
-        ("zzz = 1", "there are data, host, port"),
+        ("zzz = 1", "there are data, database, host, port"),
         ("[server]\nport = 1", "sets server, which is no setting"),
         ("port = '5001'", "sets port to what is not a whole number"),
         ("port = true", "sets port to what is not a whole number"),

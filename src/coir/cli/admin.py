@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from getpass import getpass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from coir.cli.output import put
-from coir.cli.serve import Config, Data, available
+from coir.cli.serve import Config, Data, Database, available
 from coir.cli.talk import printable, say
 from coir.errors import CoirError, InvalidRequest
 
@@ -36,15 +36,23 @@ User = Annotated[
 ]
 
 
+class Where(NamedTuple):
+    """What the options said of the server's data."""
+
+    data: Path | None
+    database: str | None
+    config: Path | None
+
+
 @contextmanager
-def _administered(
-    data: Path | None, config: Path | None, *, make: bool = False
-) -> Iterator[Administration]:
+def _administered(where: Where, *, make: bool = False) -> Iterator[Administration]:
     with available():
         from coir.server import administration, configuration
         from coir.server.settings import StartError
     try:
-        settings = configuration.configured({"data": data}, config)
+        settings = configuration.configured(
+            {"data": where.data, "database": where.database}, where.config
+        )
         with administration.administered(settings, make=make) as opened:
             yield opened
     except StartError as error:
@@ -52,9 +60,9 @@ def _administered(
 
 
 @users.command("list")
-def list_users(data: Data = None, config: Config = None) -> None:
+def list_users(data: Data = None, database: Database = None, config: Config = None) -> None:
     """List the users: name, what they are, and the day they were made, separated by tabs."""
-    with _administered(data, config) as server:
+    with _administered(Where(data, database, config)) as server:
         rows = server.users()
     put(
         f"{printable(one.username)}\t{_rights(one.is_admin)}\t{_day(one.created_at)}"
@@ -69,43 +77,50 @@ def create_user(
         bool, typer.Option("--administrator", help="Make an administrator, as the first one is.")
     ] = False,
     data: Data = None,
+    database: Database = None,
     config: Config = None,
 ) -> None:
     """Make a user; the password is asked for, or read from stdin. Makes the folder if need be."""
     password = _password(name)
-    with _administered(data, config, make=True) as server:
+    with _administered(Where(data, database, config), make=True) as server:
         is_admin = server.create(name, password, administrator=administrator)
     say(f"User '{name}' is made: {_rights(is_admin)}.")
 
 
 @users.command("password")
-def set_password(name: User, data: Data = None, config: Config = None) -> None:
+def set_password(
+    name: User, data: Data = None, database: Database = None, config: Config = None
+) -> None:
     """Set a password, asked for or read from stdin; the user's sessions and tokens end."""
-    with _administered(data, config) as server:
+    with _administered(Where(data, database, config)) as server:
         server.set_password(name, _password(name))
     say(f"The password of '{name}' is set; their sessions and tokens have ended.")
 
 
 @users.command("remove")
-def remove_user(name: User, data: Data = None, config: Config = None) -> None:
+def remove_user(
+    name: User, data: Data = None, database: Database = None, config: Config = None
+) -> None:
     """Remove a user; what they made stays under their name."""
-    with _administered(data, config) as server:
+    with _administered(Where(data, database, config)) as server:
         server.remove(name)
     say(f"User '{name}' is removed.")
 
 
 @users.command("promote")
-def promote(name: User, data: Data = None, config: Config = None) -> None:
+def promote(
+    name: User, data: Data = None, database: Database = None, config: Config = None
+) -> None:
     """Make a user an administrator."""
-    with _administered(data, config) as server:
+    with _administered(Where(data, database, config)) as server:
         server.set_administrator(name, True)
     say(f"User '{name}' is an administrator.")
 
 
 @users.command("demote")
-def demote(name: User, data: Data = None, config: Config = None) -> None:
+def demote(name: User, data: Data = None, database: Database = None, config: Config = None) -> None:
     """Make an administrator an ordinary user; not the last one."""
-    with _administered(data, config) as server:
+    with _administered(Where(data, database, config)) as server:
         server.set_administrator(name, False)
     say(f"User '{name}' is no administrator.")
 
@@ -117,10 +132,11 @@ def list_tokens(
         typer.Argument(metavar="[USER]", help="Whose; all without it.", show_default=False),
     ] = None,
     data: Data = None,
+    database: Database = None,
     config: Config = None,
 ) -> None:
     """List tokens: id, user, scope, last day, day of the last use, name, separated by tabs."""
-    with _administered(data, config) as server:
+    with _administered(Where(data, database, config)) as server:
         rows = server.tokens(name)
     put(
         f"{one.id}\t{printable(one.username)}\t{one.scope}\t{_day(one.expires_at)}\t"
@@ -140,10 +156,11 @@ def create_token(
     ] = "read",
     days: Annotated[int, typer.Option(metavar="N", help="How long it lives.")] = 90,
     data: Data = None,
+    database: Database = None,
     config: Config = None,
 ) -> None:
     """Make a token of a user, and print it: it is never shown again."""
-    with _administered(data, config) as server:
+    with _administered(Where(data, database, config)) as server:
         text = server.create_token(name, label, scope, days)
     put([text])
     say(f"A token of '{name}', for {days} days. Keep it: it is not shown again.")
@@ -155,10 +172,11 @@ def revoke_token(
         int, typer.Argument(metavar="ID", help="As the list shows it.", show_default=False)
     ],
     data: Data = None,
+    database: Database = None,
     config: Config = None,
 ) -> None:
     """End a token at once."""
-    with _administered(data, config) as server:
+    with _administered(Where(data, database, config)) as server:
         server.revoke(number)
     say(f"Token {number} is revoked.")
 

@@ -23,7 +23,7 @@ def _setting(name: str, default: str, help: str, panel: str, **more: Any) -> Any
         f"--{flag}/--no-{flag}" if name == "registration" else f"--{flag}",
         envvar=f"COIR_{name.upper()}",
         help=help,
-        show_default=default,
+        show_default=default or False,
         rich_help_panel=panel,
         **more,
     )
@@ -43,6 +43,16 @@ Data = Annotated[
         "Where everything is kept: the database, the secret, the pictures.",
         WHERE,
         metavar="DIR",
+    ),
+]
+Database = Annotated[
+    str | None,
+    _setting(
+        "database",
+        "",
+        "A PostgreSQL, as postgresql://USER:PASSWORD@HOST/NAME, instead of the SQLite file in DIR.",
+        WHERE,
+        metavar="URL",
     ),
 ]
 Host = Annotated[str | None, _setting("host", "127.0.0.1", "The address to listen on.", WHERE)]
@@ -135,6 +145,7 @@ def serve(
         bool, typer.Option("--print-config", help="Print the settings as TOML, and end.")
     ] = False,
     data: Data = None,
+    database: Database = None,
     host: Host = None,
     port: Port = None,
     registration: Registration = None,
@@ -153,6 +164,7 @@ def serve(
     """
     given = {
         "data": data,
+        "database": database,
         "host": host,
         "port": port,
         "registration": registration,

@@ -9,7 +9,6 @@ from typing import Any
 from msgspec import UNSET
 
 from coir.errors import CoirError
-from coir.model import Image
 
 __all__ = [
     "IDS",
@@ -55,15 +54,8 @@ def as_array(ids: array[int]) -> Any:
     return numpy.frombuffer(ids, dtype=numpy.int64)
 
 
-def as_table(batches: Iterable[list[Image]], fields: Sequence[str] = ()) -> Any:
-    """Give images as an Arrow table with a column for each of their fields.
-
-    Raises:
-        CoirError: pyarrow is not installed.
-
-    """
-    schema = arrow_schema(image_columns(fields))
-    parts = [record_batch(schema, batch) for batch in batches]
+def as_table(schema: Any, parts: Iterable[Any]) -> Any:
+    """Give record batches as one Arrow table."""
     return _arrow().Table.from_batches(parts, schema=schema)
 
 

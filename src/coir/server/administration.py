@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Row, false, select, update
@@ -103,29 +104,37 @@ class Administration:
 
 @contextmanager
 def administered(settings: Settings, *, make: bool = False) -> Iterator[Administration]:
-    """Open a data directory; one that is not there is an error, unless it is to be made.
+    """Open a server's data; one that is not there is an error, unless it is to be made.
 
     Raises `StartError`. A database of an older version is left to the server: it may be running.
     """
-    if not settings.database.exists():
-        if not make:
-            raise UnusableError(
-                f"{settings.data} holds no server's data: name the folder with --data, or start "
-                "a server there once."
-            )
-        open_data(settings)[0].close()
-    store = Store(settings.database)
+    if isinstance(settings.store, Path) and not settings.store.exists():
+        _made(settings, make)
+    store = Store(settings.store)
     try:
         with _translated(store), store.read() as connection:
             found = revisions(connection)
-        if found != {NEWEST}:
+        if not found:
+            _made(settings, make)
+        elif found != {NEWEST}:
             raise UnusableError(
-                f"{store.path} is not of this version of coir: start this version's server once, "
+                f"{store.name} is not of this version of coir: start this version's server once, "
                 "which upgrades it, or use the version that serves it."
             )
         yield Administration(store)
     finally:
         store.close()
+
+
+def _made(settings: Settings, make: bool) -> None:
+    """Make a new server's data, or say that there is none."""
+    if not make:
+        what = "The database" if settings.database else str(settings.data)
+        raise UnusableError(
+            f"{what} holds no server's data: name the server's own with --data or --database, or "
+            "start a server once."
+        )
+    open_data(settings)[0].close()
 
 
 @contextmanager
@@ -136,7 +145,7 @@ def _translated(store: Store) -> Iterator[None]:
         wrong = refusal.body.get("errors", {}).values()
         raise UnusableError(" ".join(wrong) or str(refusal)) from refusal
     except DatabaseError as error:
-        raise UnusableError(f"{store.path} cannot be used: {error.orig}.") from error
+        raise UnusableError(f"{store.name} cannot be used: {error.orig}.") from error
 
 
 def _found(connection: Connection, username: str) -> Row[Any]:

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from html import escape
+from pathlib import Path
 from threading import BoundedSemaphore, Event
 
 from fastapi import FastAPI, Request
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, DataError
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Match
 
 from coir.server.answers import NOT_FOUND_HTML, REDIRECT_HTML, Refusal, answer
 from coir.server.attempts import Attempts
+from coir.server.claims import Claims
 from coir.server.edge import Edge, TooLargeError
 from coir.server.folders import Folders
 from coir.server.jobs import Jobs
@@ -49,7 +51,7 @@ def open_state(settings: Settings) -> ServerState:
         attempts=attempts,
         sessions=Sessions(store, secret, passwords, attempts, tokens),
         tokens=tokens,
-        jobs=Jobs(store),
+        jobs=Jobs(store, Claims(settings.claims)),
         snapshots=BoundedSemaphore(SNAPSHOTS),
         draining=Event(),
     )
@@ -63,20 +65,21 @@ def open_data(settings: Settings) -> tuple[Store, bytes]:
     try:
         settings.datasets.mkdir(parents=True, exist_ok=True)
         secret = read_or_create(settings.secret)
-        # It holds password hashes; SQLite gives its side files the mode of the database.
-        settings.database.touch(mode=0o600)
+        if isinstance(settings.store, Path):
+            # It holds password hashes; SQLite gives its side files the mode of the database.
+            settings.store.touch(mode=0o600)
     except OSError as error:
         raise StartError(f"{settings.data} cannot be used: {error}") from error
     return _opened_store(settings), secret
 
 
 def _opened_store(settings: Settings) -> Store:
-    store = Store(settings.database)
+    store = Store(settings.store)
     try:
         migrate(store)
     except DatabaseError as error:
         store.close()
-        raise StartError(f"{settings.database} cannot be opened: {error.orig}") from error
+        raise StartError(f"{store.name} cannot be opened: {error.orig}") from error
     except BaseException:
         store.close()
         raise
@@ -101,6 +104,7 @@ def create_app(settings: Settings) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router)
     app.add_exception_handler(Refusal, _refusal)
+    app.add_exception_handler(DataError, _not_storable)
     app.add_exception_handler(TooLargeError, _too_large)
     app.add_exception_handler(HTTPException, _no_route)
     app.add_middleware(Edge, settings=settings, routes=app.router.routes)
@@ -113,6 +117,11 @@ async def _refusal(_: Request, error: Exception) -> Response:
     response = answer(error.body, error.status)
     response.headers.update(error.headers)
     return response
+
+
+async def _not_storable(_: Request, error: Exception) -> Response:  # noqa: ARG001
+    """PostgreSQL refuses texts with NUL, which SQLite takes."""
+    return answer({"message": "The request has a value that the database cannot hold."}, 400)
 
 
 async def _too_large(_: Request, error: Exception) -> Response:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, false, insert, select, update
 
+from coir.server.claims import Claims
 from coir.server.store.engine import Store, now_ms
 from coir.server.store.tables import task_logs, tasks
 
@@ -91,19 +92,24 @@ Work = Callable[[Job], None]
 class Jobs:
     """Runs jobs one after the other: they write, and there is one writer."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, claims: Claims) -> None:
         self._store = store
-        self._queue: queue.SimpleQueue[tuple[int, Work] | None] = queue.SimpleQueue()
+        self._claims = claims
+        self._queue: queue.SimpleQueue[tuple[int, str, Work] | None] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="coir-jobs")
 
     def open(self) -> None:
-        """Report the jobs that an earlier end interrupted, and begin to work."""
+        """Report the jobs that an earlier end interrupted, and begin to work.
+
+        Those of another process that is alive go on.
+        """
         with self._store.write() as connection:
-            for (task_id,) in connection.execute(
-                select(tasks.c.id).where(tasks.c.completed == false())
+            for task_id, key in connection.execute(
+                select(tasks.c.id, tasks.c.key).where(tasks.c.completed == false())
             ).all():
-                self._interrupted(connection, task_id)
+                if not self._claims.held(key):
+                    self._interrupted(connection, task_id)
         self._thread.start()
 
     def stop(self) -> None:
@@ -141,7 +147,10 @@ class Jobs:
                 )
             ).first()
             if join and running is not None:
-                return Ticket(running.key, running.id, running.name)
+                if self._claims.held(running.key):
+                    return Ticket(running.key, running.id, running.name)
+                self._interrupted(connection, running.id)
+            self._claims.hold(key)  # before others can see the job
             task_id: int = connection.execute(
                 insert(tasks)
                 .values(
@@ -154,23 +163,29 @@ class Jobs:
                 )
                 .returning(tasks.c.id)
             ).scalar_one()
-        self._queue.put((task_id, work))
+        self._queue.put((task_id, key, work))
         return Ticket(key, task_id, name)
 
     def _run(self) -> None:
         while (item := self._queue.get()) is not None and not self._stopping.is_set():
-            task_id, work = item
+            task_id, key, work = item
             job = Job(self._store, task_id, self._stopping)
             try:
-                work(job)
-            except JobStopped:
-                with self._store.write() as connection:
-                    self._interrupted(connection, task_id)
-                continue
-            except Exception as error:
-                log.exception("job %d failed", task_id)
-                job.error(f"The job failed: {type(error).__name__}; see the server's log.")
-            job.finish()
+                self._do(work, job)
+            finally:
+                self._claims.release(key)
+
+    def _do(self, work: Work, job: Job) -> None:
+        try:
+            work(job)
+        except JobStopped:
+            with self._store.write() as connection:
+                self._interrupted(connection, job.task_id)
+            return
+        except Exception as error:
+            log.exception("job %d failed", job.task_id)
+            job.error(f"The job failed: {type(error).__name__}; see the server's log.")
+        job.finish()
 
     def _interrupted(self, connection: Connection, task_id: int) -> None:
         line = "The server ended while this job ran: start it again."

@@ -29,10 +29,13 @@ class Settings:
     """The choices of one server; nothing changes while it runs.
 
     Everything that must survive lies below ``data``: ``coir.db``, ``secret`` and
-    ``datasets/NAME/…``. Raises `StartError` for what cannot be.
+    ``datasets/NAME/…``. With a ``database`` a PostgreSQL takes the place of ``coir.db``. Raises
+    `StartError` for what cannot be.
     """
 
     data: Path
+    # The URL of a PostgreSQL; it may hold a password. Without one, the SQLite file.
+    database: str = dataclasses.field(default="", repr=False)
     host: str = "127.0.0.1"
     # The original's port, so that existing scripts find the server; 0 takes a free one.
     port: int = _number(5000, 0, 65535)
@@ -78,14 +81,19 @@ class Settings:
                 ) from error
 
     @property
-    def database(self) -> Path:
-        """The SQLite file."""
-        return self.data / "coir.db"
+    def store(self) -> Path | str:
+        """The SQLite file, or the URL of a PostgreSQL."""
+        return self.database or self.data / "coir.db"
 
     @property
     def secret(self) -> Path:
         """The file with the key that signs session cookies."""
         return self.data / "secret"
+
+    @property
+    def claims(self) -> Path:
+        """The directory with a file for each job that runs."""
+        return self.data / "running"
 
     @property
     def datasets(self) -> Path:

@@ -36,8 +36,8 @@ def revisions(connection: Connection) -> set[str]:
 def migrate(store: Store) -> None:
     """Apply the missing migrations in one transaction.
 
-    The write lock is taken before the revision is read: of two processes that start together the
-    second waits and finds nothing to do.
+    The writer's turn is waited for before the revision is read: of two processes that start
+    together the second finds nothing to do.
     """
     config = _config()
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
@@ -45,7 +45,7 @@ def migrate(store: Store) -> None:
         present = revisions(connection)
         if present - known:
             raise MigrationError(
-                f"{store.path} was written by a newer coir (revision "
+                f"{store.name} was written by a newer coir (revision "
                 f"{', '.join(sorted(present - known))}): upgrade coir, or use a backup made "
                 "before the newer version ran."
             )
