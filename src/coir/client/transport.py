@@ -4,19 +4,22 @@ What is retried, and how long to wait, is decided here once: connection failures
 502, 503 and 504, for requests that change nothing, with exponential backoff and jitter,
 or the time that ``Retry-After`` asks for. A 500 is not retried: on the original it means
 "no such dataset" as often as trouble. Redirects are never followed, so that credentials
-reach no other host.
+reach no other host. Who was allowed only so many requests a second waits before each of them,
+retries and logins as well.
 """
 
 from __future__ import annotations
 
+import copy
 import logging
 import time
 from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing, closing
 from dataclasses import replace
-from typing import Any, BinaryIO, Generic, TypeVar
+from typing import Any, BinaryIO, Generic, Self, TypeVar
 from urllib.request import getproxies
 
+import anyio
 import httpx2
 import stamina
 
@@ -26,6 +29,7 @@ from coir.client.exchange import Answer, Operation, Request
 from coir.client.failure import configured, local_files, translated
 from coir.client.reply import BUSY, checked
 from coir.client.routes import login
+from coir.client.throttle import Throttle
 from coir.errors import ConnectionFailed, ServerFailed, TLSFailed
 from coir.version import __version__
 
@@ -39,6 +43,10 @@ Http = TypeVar("Http", httpx2.Client, httpx2.AsyncClient)
 logging.getLogger("stamina").addHandler(logging.NullHandler())
 
 CONNECT_TIMEOUT = 10.0
+# The longest that an answer may take to come whole, where it is kept in memory: what asks for
+# answers of half a second must not wait for good because each byte comes in time. On the original
+# the worker is killed after 180 s; the ids of a hundred million images come in less.
+ANSWER_TIMEOUT = 300.0
 # Longer than any pause a server announces while it restarts, shorter than a coffee break.
 DEADLINE = 120.0
 WAIT_INITIAL, WAIT_MAX, WAIT_JITTER = 0.2, 8.0, 0.5
@@ -54,6 +62,7 @@ class _Wire(Generic[Http]):
     def __init__(self, url: str, credentials: Credentials) -> None:
         self.url = url
         self.credentials = credentials
+        self.throttle = Throttle()
         with configured(url):
             self._http: Http = self._make(**_settings(url, credentials))
 
@@ -61,6 +70,12 @@ class _Wire(Generic[Http]):
     def cookies(self) -> dict[str, str]:
         """The cookies of the session, for a program that brings its own HTTP."""
         return dict(self._http.cookies)
+
+    def paced(self, throttle: Throttle) -> Self:
+        """Give the same transport, over the same connections, with the pace of ``throttle``."""
+        other = copy.copy(self)
+        other.throttle = throttle
+        return other
 
     def adopt(self, credentials: Credentials) -> None:
         """Be somebody else from now on; the session is whatever the server made it."""
@@ -118,18 +133,16 @@ class Transport(_Wire[httpx2.Client], Closing):
         raise AssertionError  # stamina raises what the last attempt raised
 
     def _once(self, request: Request) -> Answer:
+        time.sleep(self.throttle.delay())
         started = time.perf_counter()
         with translated(self.url), local_files():
             response = self._http.send(self._request(request), stream=True)
-            if response.is_success and request.open:
-                return _answer(response, time.perf_counter() - started)
-            with closing(response):
-                if (file := _target(request, response)) is None:
-                    response.read()
-                else:
+            body = Body(request, response, started)
+            if not body.is_left_open:
+                with closing(response):
                     for piece in response.iter_bytes():
-                        file.write(piece)
-        return _answer(response, time.perf_counter() - started)
+                        body.take(piece)
+        return body.answer()
 
 
 class AsyncTransport(_Wire[httpx2.AsyncClient], AsyncClosing):
@@ -176,18 +189,61 @@ class AsyncTransport(_Wire[httpx2.AsyncClient], AsyncClosing):
         raise AssertionError  # stamina raises what the last attempt raised
 
     async def _once(self, request: Request) -> Answer:
+        await anyio.sleep(self.throttle.delay())
         started = time.perf_counter()
         with translated(self.url), local_files():
             response = await self._http.send(self._request(request), stream=True)
-            if response.is_success and request.open:
-                return _answer(response, time.perf_counter() - started)
-            async with aclosing(response):
-                if (file := _target(request, response)) is None:
-                    await response.aread()
-                else:
+            body = Body(request, response, started)
+            if not body.is_left_open:
+                async with aclosing(response):
                     async for piece in response.aiter_bytes():
-                        file.write(piece)
-        return _answer(response, time.perf_counter() - started)
+                        body.take(piece)
+        return body.answer()
+
+
+class Body:
+    """The body of an answer while it comes: into memory, into a file, or left to the caller.
+
+    Only a success goes into the file; what an earlier attempt left there is removed.
+    """
+
+    def __init__(self, request: Request, response: httpx2.Response, started: float) -> None:
+        self._response = response
+        self._started = started
+        self._pieces: list[bytes] = []
+        self._file: BinaryIO | None = request.into if response.is_success else None
+        self.is_left_open = response.is_success and request.open
+        if self._file is not None:
+            self._file.seek(0)
+            self._file.truncate()
+
+    def take(self, piece: bytes) -> None:
+        """Take a piece of it.
+
+        Raises:
+            httpx2.ReadTimeout: it has taken too long by now.
+
+        """
+        if self._file is not None:
+            self._file.write(piece)
+            return
+        self._pieces.append(piece)
+        if self._seconds > ANSWER_TIMEOUT:
+            raise httpx2.ReadTimeout("The answer takes too long.")
+
+    def answer(self) -> Answer:
+        """Give the answer, with what of its body is in memory."""
+        return Answer(
+            self._response.status_code,
+            self._response.headers,
+            b"".join(self._pieces),
+            self._seconds,
+            response=self._response if self.is_left_open else None,
+        )
+
+    @property
+    def _seconds(self) -> float:
+        return time.perf_counter() - self._started
 
 
 HEADERS = {
@@ -236,23 +292,6 @@ def _arguments(request: Request) -> dict[str, Any]:
     if request.form is not None:
         arguments |= {"data": dict(request.form), "files": dict(request.files or {})}
     return arguments
-
-
-def _target(request: Request, response: httpx2.Response) -> BinaryIO | None:
-    """Give the file that the body belongs into, without what an earlier attempt left there."""
-    if request.into is None or not response.is_success:
-        return None
-    request.into.seek(0)
-    request.into.truncate()
-    return request.into
-
-
-def _answer(response: httpx2.Response, seconds: float) -> Answer:
-    try:
-        body = response.content
-    except httpx2.ResponseNotRead:
-        return Answer(response.status_code, response.headers, b"", seconds, response=response)
-    return Answer(response.status_code, response.headers, body, seconds)
 
 
 def _attempts(request: Request) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from html import escape
 from pathlib import Path
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Event
 
 from fastapi import FastAPI, Request
 from sqlalchemy.exc import DatabaseError, DataError
@@ -30,7 +30,9 @@ from coir.server.state import ServerState
 from coir.server.store import changes
 from coir.server.store.engine import Store
 from coir.server.store.migration import migrate
+from coir.server.store.milestones import Milestones
 from coir.server.tokens import Tokens
+from coir.server.trace import Tracing
 
 # Lists of ids that may be read at the same time: each holds a connection and 3 MB (measured), for
 # a minute at most.
@@ -42,15 +44,7 @@ def open_state(settings: Settings) -> ServerState:
 
     Raises `StartError`.
     """
-    try:
-        settings.datasets.mkdir(parents=True, exist_ok=True)
-        secret = read_or_create(settings.secret)
-        if isinstance(settings.database, Path):
-            # It holds password hashes; SQLite gives its side files the mode of the database.
-            settings.database.touch(mode=0o600)
-    except OSError as error:
-        raise StartError(f"{settings.data} cannot be used: {error}") from error
-    store = _opened_store(settings)
+    store, secret = open_data(settings)
     passwords, attempts, tokens = Passwords(), Attempts(store), Tokens(store)
     return ServerState(
         settings=settings,
@@ -63,11 +57,29 @@ def open_state(settings: Settings) -> ServerState:
         jobs=Jobs(store, Claims(settings.claims)),
         followers=Followers(store),
         snapshots=BoundedSemaphore(SNAPSHOTS),
+        milestones=Milestones(),
+        draining=Event(),
     )
 
 
+def open_data(settings: Settings) -> tuple[Store, bytes]:
+    """Make what is missing in the data directory; its database, of this version, and its secret.
+
+    Raises `StartError`.
+    """
+    try:
+        settings.datasets.mkdir(parents=True, exist_ok=True)
+        secret = read_or_create(settings.secret)
+        if isinstance(settings.store, Path):
+            # It holds password hashes; SQLite gives its side files the mode of the database.
+            settings.store.touch(mode=0o600)
+    except OSError as error:
+        raise StartError(f"{settings.data} cannot be used: {error}") from error
+    return _opened_store(settings), secret
+
+
 def _opened_store(settings: Settings) -> Store:
-    store = Store(settings.database)
+    store = Store(settings.store)
     try:
         migrate(store)
         changes.begin(store)
@@ -104,6 +116,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(TooLargeError, _too_large)
     app.add_exception_handler(HTTPException, _no_route)
     app.add_middleware(Edge, settings=settings, routes=app.router.routes)
+    app.add_middleware(Tracing)  # added last: the outermost
     return app
 
 

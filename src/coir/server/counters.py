@@ -1,7 +1,6 @@
 """What an image says about its annotations, kept right in the transaction that changes them."""
 
 from collections.abc import Sequence
-
 from typing import Any
 
 import msgspec

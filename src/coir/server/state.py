@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Event
 
 from fastapi import Request
 
@@ -15,6 +15,7 @@ from coir.server.passwords import Passwords
 from coir.server.sessions import Sessions
 from coir.server.settings import Settings
 from coir.server.store.engine import Store
+from coir.server.store.milestones import Milestones
 from coir.server.tokens import Tokens
 
 
@@ -32,6 +33,8 @@ class ServerState:
     jobs: Jobs
     followers: Followers
     snapshots: BoundedSemaphore
+    milestones: Milestones
+    draining: Event  # set when the server is about to end
 
 
 def state_of(request: Request) -> ServerState:

@@ -27,8 +27,8 @@ CONTRACT = {
 # Not from `coir` itself, which imports the client.
 VERSION = version("coir")
 # What the original lacks: `ids` and `changes` are GET /api/dataset/{id}/ids and …/changes, `fields`
-# a parameter of `/data`.
-FEATURES = ("ids", "fields", "changes")
+# a parameter of `/data`, `tokens` is /api/user/tokens.
+FEATURES = ("ids", "fields", "tokens", "changes")
 
 
 @router.get("/")
@@ -43,7 +43,7 @@ def info(request: Request) -> Response:
         CONTRACT
         | {
             "total_users": total,
-            "allow_registration": state.settings.allow_registration,
+            "allow_registration": state.settings.registration,
             "coir": {"version": VERSION, "features": list(FEATURES)},
         }
     )

@@ -59,6 +59,7 @@ def opened(url: str) -> Database:
         max_overflow=-1,
         pool_pre_ping=True,
         insertmanyvalues_page_size=ROWS,
+        hide_parameters=True,
     )
     # Rows that are inserted together go in few statements, and their triggers run as often.
     engine.dialect.use_insertmanyvalues_wo_returning = True
