@@ -104,6 +104,8 @@ CALLS: dict[tuple[str, str], Any] = {
 # The routes without a call, and why.
 WITHOUT = {
     ("GET", "/api/openapi.json"): "a document for programs that read such documents",
+    ("GET", "/api/health"): "for what watches the process, which has its own ways to ask",
+    ("GET", "/api/ready"): "as above",
     ("POST", "/api/dataset/{dataset_id}/generate"): "it fetches nothing any more, from nowhere",
     ("POST", "/api/dataset/{dataset_id}/export"): "the same as .../coco under another name",
     ("GET", "/api/user/tokens"): "tokens have no calls yet",

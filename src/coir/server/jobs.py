@@ -112,9 +112,13 @@ class Jobs:
                     self._interrupted(connection, task_id)
         self._thread.start()
 
-    def close(self) -> None:
+    def stop(self) -> None:
         """Stop at the next safe point; what waits is reported at the next start."""
         self._stopping.set()
+
+    def close(self) -> None:
+        """Stop, and wait for it."""
+        self.stop()
         self._queue.put(None)
         self._thread.join()
 
