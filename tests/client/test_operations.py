@@ -385,6 +385,10 @@ async def _annotations(twin: Twin) -> None:
         assert (loaded.image.metadata, loaded.dataset.name) == ({"seen": True}, "birds")
         assert loaded.categories[0].annotations[0].area == 900
         assert loaded.permissions.image.delete
+        await done(server.annotator.save(ids[0], [], preferences={"k": 1}))
+        await done(server.annotator.save(ids[0], [page]))
+        loaded = await done(server.annotator.load(ids[0]))
+        assert (loaded.image.metadata, loaded.preferences) == ({"seen": True}, {"k": 1})
         assert await done(server.images.copy_annotations(ids[0], ids[1])) == 1
         assert len((await done(server.images.coco(ids[1]))).annotations) == 1
         statistics = await done(birds.statistics())
