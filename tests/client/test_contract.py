@@ -172,8 +172,10 @@ def _answer(exchange: Exchange) -> Answer:
 
 def _run(exchange: Exchange, *more: Answer) -> Any:
     """What an operation makes of a recorded answer, and of more if it asks for more."""
-    operation = OPERATIONS[str(_route(exchange))][0]()
-    next(operation)
+    route = str(_route(exchange))
+    operation = OPERATIONS[route][0]()
+    request = next(operation)
+    assert re.fullmatch(route, f"{request.method} {request.path}")
     try:
         for answer in (_answer(exchange), *more):
             operation.send(answer)
