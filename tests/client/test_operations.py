@@ -221,13 +221,12 @@ def _route(method: str, path: str) -> tuple[str, str]:
     raise AssertionError(f"no route: {method} {path}")
 
 
-async def completed(server: Any, job_id: int) -> coir.model.Job:
-    """A job, once it is completed."""
+async def completed(server: Any, job_id: int) -> None:
+    """Wait for the end of a job."""
     with anyio.fail_after(30):
-        while not (job := await done(server.jobs.get(job_id))).completed:
-            await anyio.sleep(0.02)
-    assert job.progress == 100
-    return job
+        job = await done(server.jobs.wait(job_id))
+    assert (job.id, job.completed, job.progress) == (job_id, True, 100)
+    assert await done(server.jobs.get(job_id)) == job
 
 
 async def _users(twin: Twin) -> None:
