@@ -22,7 +22,7 @@ def upload(
     dataset: options.DatasetName,
     files: Annotated[
         list[Path],
-        typer.Argument(metavar="FILES...", help="Files and folders.", show_default=False),
+        typer.Argument(metavar="FILES", help="Files and folders.", show_default=False),
     ],
     server: options.ServerUrl = None,
     username: options.Username = None,
