@@ -16,13 +16,12 @@ import pytest
 from sqlalchemy import Integer, Table, Text, delete, insert, select, update
 
 from coir.server.store import changes as feed
-from coir.server.store.changes import Place
+from coir.server.store.changes import Place as Position
 from coir.server.store.engine import Store, now_ms
 from coir.server.store.migration import migrate
 from coir.server.store.tables import annotations, categories, changes, datasets, images, users
 
-from . import databases
-from .databases import Postgres
+from .databases import Place, Postgres
 from .running import Running, created, job_of, scanned, uploaded
 
 Entry = tuple[str, str, int]
@@ -55,6 +54,17 @@ class Following:
     def entries(self) -> list[Entry]:
         """What is new, without its moment."""
         return [(one["kind"], one["change"], one["id"]) for one in self.next()]
+
+
+@pytest.fixture(scope="module")
+def server(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A server whose categories nobody else's annotations have."""
+    running = Running(place.data(tmp_path_factory.mktemp("changes") / "data"))
+    running.user("admin")
+    yield running
+    code, _, err = running.end()
+    assert code == 0
+    assert "Traceback" not in err, err
 
 
 @pytest.fixture(scope="module")
@@ -368,7 +378,7 @@ def test_expired_cursors_are_told(data: Path) -> None:
 
 
 @pytest.fixture
-def store(place: databases.Place, tmp_path: Path) -> Iterator[Store]:
+def store(place: Place, tmp_path: Path) -> Iterator[Store]:
     """A store with a user, two datasets, two images and an annotation, all of number 1 and 2."""
     opened = Store(place.where(tmp_path))
     migrate(opened)
@@ -389,7 +399,7 @@ def store(place: databases.Place, tmp_path: Path) -> Iterator[Store]:
     opened.close()
 
 
-def noted(store: Store, dataset: int, start: Place) -> list[Entry]:
+def noted(store: Store, dataset: int, start: Position) -> list[Entry]:
     """The entries of a dataset behind a place."""
     with store.read() as connection:
         end = feed.extent(connection).end
@@ -397,7 +407,7 @@ def noted(store: Store, dataset: int, start: Place) -> list[Entry]:
     return [(row.kind, row.change, row.item_id) for row in rows]
 
 
-def end_of(store: Store) -> Place:
+def end_of(store: Store) -> Position:
     with store.read() as connection:
         return feed.extent(connection).end
 
@@ -438,7 +448,7 @@ def test_no_column_is_forgotten(store: Store, table: Table, name: str) -> None:
 
 def test_rows_that_go_with_their_dataset_leave_no_entries(store: Store) -> None:
     """Of a dataset that is removed for good nothing is kept, and of no other anything is lost."""
-    start = Place(0, 0)
+    start = Position(0, 0)
     assert len(noted(store, 1, start)) == 5
     with store.write() as connection:
         connection.execute(update(datasets).where(datasets.c.id == 1).values(deleted=True))
@@ -461,7 +471,7 @@ def test_copies_in_another_database_begin_anew(store: Store) -> None:
     feed.begin(store)
     with store.read() as connection:
         assert feed.extent(connection).key != before
-    assert noted(store, 1, Place(0, 0)) == []
+    assert noted(store, 1, Position(0, 0)) == []
 
 
 class Interleaved:
