@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import random
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ import psycopg
 import pytest
 from sqlalchemy import Integer, Table, Text, delete, insert, select, update
 
+from coir.server.routes.changes import DEFAULT_LIMIT, MOST, MOST_SECONDS
 from coir.server.store import changes as feed
 from coir.server.store.changes import Place as Position
 from coir.server.store.engine import Store, now_ms
@@ -375,6 +378,43 @@ def test_expired_cursors_are_told(data: Path) -> None:
     assert kept.entries() == [("image", "created", image)]
     code, _, err = server.end()
     assert (code, err) == (0, "")
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "changes.md").read_text(encoding="utf-8")
+
+
+def test_the_example_of_the_page_follows(tmp_path: Path) -> None:
+    """The program in docs/changes.md prints what happens."""
+    server = Running(tmp_path / "data")
+    admin = server.user("admin")
+    dataset = created(admin, "followed")
+    example = PAGE.split("```text\n")[1].split("```")[0]
+    example = example.replace("http://localhost:5000", server.url).replace("/1/", f"/{dataset}/")
+    with subprocess.Popen(
+        [sys.executable, "-u", "-c", f"password = 'admin-pw'\n{example}"],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as program:
+        assert program.stdout is not None
+        lines: list[str] = []
+        reader = threading.Thread(target=lambda: lines.append(program.stdout.readline()))
+        reader.start()
+        images = []
+        while reader.is_alive() and len(images) < 300:
+            images.append(done(uploaded(admin, dataset, f"{len(images)}.jpg")))
+            reader.join(0.1)
+        program.terminate()
+    assert lines[0] in [f"created image {image}\n" for image in images]
+    assert server.end()[0] == 0
+
+
+def test_the_page_has_the_limits() -> None:
+    """What docs/changes.md says of numbers is what the server does."""
+    assert f"kept for {feed.KEPT_DAYS} days" in PAGE
+    assert feed.MOST == 1_000_000
+    assert "at most a million" in PAGE
+    assert f"1 to {MOST:,}; {DEFAULT_LIMIT:,} without it" in PAGE
+    assert f"0 to {MOST_SECONDS}:" in PAGE
 
 
 @pytest.fixture
