@@ -108,6 +108,7 @@ WITHOUT = {
     ("GET", "/api/ready"): "as above",
     ("POST", "/api/dataset/{dataset_id}/generate"): "it fetches nothing any more, from nowhere",
     ("POST", "/api/dataset/{dataset_id}/export"): "the same as .../coco under another name",
+    ("GET", "/api/dataset/{dataset_id}/changes"): "the change feed has no call yet",
     ("GET", "/api/user/tokens"): "tokens have no calls yet",
     ("POST", "/api/user/tokens"): "as above",
     ("DELETE", "/api/user/tokens/{token_id}"): "as above",

@@ -21,6 +21,7 @@ from coir.server.claims import Claims
 from coir.server.conditional import Conditional
 from coir.server.edge import Edge, TooLargeError
 from coir.server.folders import Folders
+from coir.server.followers import Followers
 from coir.server.jobs import Jobs
 from coir.server.passwords import Passwords
 from coir.server.routes import ROUTERS
@@ -28,6 +29,7 @@ from coir.server.secret import read_or_create
 from coir.server.sessions import Sessions
 from coir.server.settings import Settings, StartError
 from coir.server.state import ServerState
+from coir.server.store import changes
 from coir.server.store.engine import Store
 from coir.server.store.migration import migrate
 from coir.server.store.milestones import Milestones
@@ -58,6 +60,7 @@ def open_state(settings: Settings) -> ServerState:
         sessions=Sessions(store, secret, passwords, attempts, tokens),
         tokens=tokens,
         jobs=Jobs(store, Claims(settings.claims)),
+        followers=Followers(store),
         snapshots=BoundedSemaphore(SNAPSHOTS),
         milestones=Milestones(),
         draining=Event(),
@@ -84,6 +87,7 @@ def _opened_store(settings: Settings) -> Store:
     store = Store(settings.store)
     try:
         migrate(store)
+        changes.begin(store)
     except DatabaseError as error:
         store.close()
         raise StartError(f"{store.name} cannot be opened: {error.orig}") from error
@@ -101,7 +105,9 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         state.tokens.open()
         state.jobs.open()
+        state.followers.open()
         yield
+        state.followers.close()
         state.jobs.close()
         state.tokens.close()
         state.store.close()

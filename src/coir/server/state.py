@@ -9,6 +9,7 @@ from fastapi import Request
 
 from coir.server.attempts import Attempts
 from coir.server.folders import Folders
+from coir.server.followers import Followers
 from coir.server.jobs import Jobs
 from coir.server.passwords import Passwords
 from coir.server.sessions import Sessions
@@ -30,6 +31,7 @@ class ServerState:
     sessions: Sessions
     tokens: Tokens
     jobs: Jobs
+    followers: Followers
     snapshots: BoundedSemaphore
     milestones: Milestones
     draining: Event  # set when the server is about to end
