@@ -31,6 +31,7 @@ app.command("datasets")(datasets.datasets)
 app.command("login")(login.login)
 app.command("logout")(login.logout)
 app.command("serve")(serve.serve)
+app.command("worker")(serve.worker)
 app.command("demo")(demo.demo)
 
 

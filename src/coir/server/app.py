@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from html import escape
 from pathlib import Path
 from threading import BoundedSemaphore
@@ -16,10 +18,11 @@ from starlette.routing import Match
 
 from coir.server.answers import NOT_FOUND_HTML, REDIRECT_HTML, Refusal, answer
 from coir.server.attempts import Attempts
-from coir.server.claims import Claims
 from coir.server.edge import Edge, TooLargeError
 from coir.server.folders import Folders
-from coir.server.jobs import Jobs
+from coir.server.jobs.jobs import Jobs
+from coir.server.jobs.workplace import Workplace
+from coir.server.kinds import kinds, sweep
 from coir.server.passwords import Passwords
 from coir.server.routes import ROUTERS
 from coir.server.secret import read_or_create
@@ -42,6 +45,7 @@ def open_state(settings: Settings) -> ServerState:
     """
     try:
         settings.datasets.mkdir(parents=True, exist_ok=True)
+        settings.imports.mkdir(mode=0o700, exist_ok=True)
         secret = read_or_create(settings.secret)
         if isinstance(settings.database, Path):
             # It holds password hashes; SQLite gives its side files the mode of the database.
@@ -50,17 +54,28 @@ def open_state(settings: Settings) -> ServerState:
         raise StartError(f"{settings.data} cannot be used: {error}") from error
     store = _opened_store(settings)
     passwords, attempts, tokens = Passwords(), Attempts(store), Tokens(store)
+    folders = Folders(settings.datasets)
     return ServerState(
         settings=settings,
         store=store,
-        folders=Folders(settings.datasets),
+        folders=folders,
         passwords=passwords,
         attempts=attempts,
         sessions=Sessions(store, secret, passwords, attempts, tokens),
         tokens=tokens,
-        jobs=Jobs(store, Claims(settings.claims)),
+        jobs=_jobs(settings, Workplace(store, folders, settings.imports, settings.max_pixels)),
         snapshots=BoundedSemaphore(SNAPSHOTS),
     )
+
+
+def _jobs(settings: Settings, place: Workplace) -> Jobs:
+    try:
+        return Jobs(place.store, settings.queue, kinds(place), partial(sweep, place))
+    except sqlite3.DatabaseError as error:
+        place.store.close()
+        raise StartError(
+            f"{settings.queue} cannot be opened ({error}): delete it, no job is lost."
+        ) from error
 
 
 def _opened_store(settings: Settings) -> Store:
@@ -77,17 +92,16 @@ def _opened_store(settings: Settings) -> Store:
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The application over an opened data directory; its jobs run while it is served."""
+    """The application over an opened data directory; jobs run while it is served, if they may."""
     state = open_state(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         state.tokens.open()
-        state.jobs.open()
+        if settings.runs_jobs:
+            state.jobs.open()
         yield
-        state.jobs.close()
-        state.tokens.close()
-        state.store.close()
+        state.close()
 
     app = FastAPI(lifespan=lifespan, redirect_slashes=False, openapi_url=None)  # routes/openapi.py
     app.state.server = state

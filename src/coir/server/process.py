@@ -11,7 +11,7 @@ from types import FrameType
 
 import uvicorn
 
-from coir.server.app import create_app
+from coir.server.app import create_app, open_state
 from coir.server.settings import Settings, StartError
 
 # Longer than any page takes; a job stops at its next batch.
@@ -46,6 +46,26 @@ def serve(settings: Settings) -> int:
                 signal.signal(number, server.end)
         server.run(sockets=[listening])
     return 0 if server.started else 1
+
+
+def work(settings: Settings) -> int:
+    """Run jobs until SIGTERM or SIGINT, then leave the running one at a safe point; returns 0.
+
+    Prints one line, ``coir is ready to run jobs``, once it is. Raises `StartError`.
+    """
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: ended.set())
+    state = open_state(settings)
+    try:
+        state.jobs.open()
+        sys.stdout.write("coir is ready to run jobs\n")
+        sys.stdout.flush()
+        ended.wait()
+    finally:
+        state.close()
+    return 0
 
 
 class _Announcing(uvicorn.Server):

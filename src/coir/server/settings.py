@@ -29,6 +29,7 @@ class Settings:
     # 2^27 pixels decode to about 400 MB of RGB, the most one request may take.
     max_pixels: int = 2**27
     database_url: str | None = field(default=None, repr=False)  # it may hold a password
+    runs_jobs: bool = True  # else only `coir worker` does
 
     @classmethod
     def of(
@@ -39,6 +40,7 @@ class Settings:
         port: int = 5000,
         allow_registration: bool = True,
         database_url: str | None = None,
+        runs_jobs: bool = True,
     ) -> Settings:
         """Settings for a data directory, which may not exist yet; ``port`` 0 takes a free one."""
         return cls(
@@ -47,6 +49,7 @@ class Settings:
             port=port,
             allow_registration=allow_registration,
             database_url=database_url or None,
+            runs_jobs=runs_jobs,
         )
 
     @property
@@ -60,9 +63,14 @@ class Settings:
         return self.data / "secret"
 
     @property
-    def claims(self) -> Path:
-        """The directory with a file for each job that runs."""
-        return self.data / "running"
+    def queue(self) -> Path | str:
+        """Where jobs are asked for: a SQLite file, or the PostgreSQL."""
+        return self.database_url or self.data / "queue.db"
+
+    @property
+    def imports(self) -> Path:
+        """The directory with the files of imports that are not finished."""
+        return self.data / "imports"
 
     @property
     def datasets(self) -> Path:

@@ -9,7 +9,7 @@ from fastapi import Request
 
 from coir.server.attempts import Attempts
 from coir.server.folders import Folders
-from coir.server.jobs import Jobs
+from coir.server.jobs.jobs import Jobs
 from coir.server.passwords import Passwords
 from coir.server.sessions import Sessions
 from coir.server.settings import Settings
@@ -30,6 +30,12 @@ class ServerState:
     tokens: Tokens
     jobs: Jobs
     snapshots: BoundedSemaphore
+
+    def close(self) -> None:
+        """Leave the running job at a safe point, write what is not written, and let go."""
+        self.jobs.close()
+        self.tokens.close()
+        self.store.close()
 
 
 def state_of(request: Request) -> ServerState:
