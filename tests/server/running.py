@@ -36,13 +36,13 @@ class Running:
 
     command: ClassVar[Sequence[str]] = ("-m", "coir.server")
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, *options: str) -> None:
         self.data = data
         self._clients: list[httpx.Client] = []
         url = Postgres.urls.get(data)
         where = [] if url is None else ["--database", url]
         self._process = subprocess.Popen(
-            [sys.executable, *self.command, "--data", str(data), "--port", "0", *where],
+            [sys.executable, *self.command, "--data", str(data), "--port", "0", *options, *where],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

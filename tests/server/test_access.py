@@ -175,6 +175,8 @@ TABLE = [
     Row("GET", "/api/openapi.json", OPEN),
     Row("GET", "/api/swagger.json", OPEN),
     Row("GET", "/api/docs", OPEN),
+    Row("GET", "/api/health", OPEN),
+    Row("GET", "/api/ready", OPEN),
     Row("GET", "/api/info/long_task", SIGNED_IN),
     Row("POST", "/api/user/register", OPEN, registered),
     Row("POST", "/api/user/login", OPEN, body(username="owner", password="owner-pw")),

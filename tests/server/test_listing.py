@@ -431,7 +431,7 @@ def order_of(fields: set[str]) -> list[str]:
 
 def test_window_reads_only_its_index(tmp_path: Path) -> None:
     """A window is counted on an index alone, and its page needs no sorting."""
-    store = Store(Settings.of(tmp_path).database)
+    store = Store(Settings.of(tmp_path).store)
     migrate(store)
     window = listing.living(1, where(parse({"id__gte": "5", "id__lt": "9"})))
     with store.read() as connection:

@@ -15,18 +15,11 @@ def main() -> int:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=5000)
-    parser.add_argument("--database", default=os.environ.get("COIR_DATABASE"))
+    parser.add_argument("--database", default=os.environ.get("COIR_DATABASE", ""))
     parser.add_argument("--no-jobs", dest="jobs", action="store_false")
     given = parser.parse_args()
-    settings = Settings.of(
-        data=given.data,
-        host=given.host,
-        port=given.port,
-        database_url=given.database,
-        runs_jobs=given.jobs,
-    )
     try:
-        return serve(settings)
+        return serve(Settings.of(**vars(given)))
     except StartError as error:
         sys.stderr.write(f"coir cannot serve: {error}\n")
         return 1

@@ -40,6 +40,7 @@ from coir.server.store.tables import (
     tasks,
 )
 from coir.server.tokens import bearer
+from coir.server.trace import current
 
 
 def signed_in(request: Request) -> Caller:
@@ -49,6 +50,8 @@ def signed_in(request: Request) -> Caller:
     found = state.sessions.caller(request.cookies.get(COOKIE), authorization, address(request))
     if found is None:
         raise unauthorized(bearer(authorization) is not None)
+    if (trace := current()) is not None:
+        trace.user = found.id
     if found.scope is not None:
         _within(found.scope, request.method, request.scope["route"].path_format)
     return found

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from html import escape
 from pathlib import Path
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Event
 
 from fastapi import FastAPI, Request
 from sqlalchemy.exc import DatabaseError, DataError
@@ -32,6 +32,7 @@ from coir.server.state import ServerState
 from coir.server.store.engine import Store
 from coir.server.store.migration import migrate
 from coir.server.tokens import Tokens
+from coir.server.trace import Tracing
 
 # Lists of ids that may be read at the same time: each holds a connection and 3 MB (measured), for
 # a minute at most.
@@ -47,9 +48,9 @@ def open_state(settings: Settings) -> ServerState:
         settings.datasets.mkdir(parents=True, exist_ok=True)
         settings.imports.mkdir(mode=0o700, exist_ok=True)
         secret = read_or_create(settings.secret)
-        if isinstance(settings.database, Path):
+        if isinstance(settings.store, Path):
             # It holds password hashes; SQLite gives its side files the mode of the database.
-            settings.database.touch(mode=0o600)
+            settings.store.touch(mode=0o600)
     except OSError as error:
         raise StartError(f"{settings.data} cannot be used: {error}") from error
     store = _opened_store(settings)
@@ -65,6 +66,7 @@ def open_state(settings: Settings) -> ServerState:
         tokens=tokens,
         jobs=_jobs(settings, Workplace(store, folders, settings.imports, settings.max_pixels)),
         snapshots=BoundedSemaphore(SNAPSHOTS),
+        draining=Event(),
     )
 
 
@@ -79,7 +81,7 @@ def _jobs(settings: Settings, place: Workplace) -> Jobs:
 
 
 def _opened_store(settings: Settings) -> Store:
-    store = Store(settings.database)
+    store = Store(settings.store)
     try:
         migrate(store)
     except DatabaseError as error:
@@ -98,7 +100,7 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         state.tokens.open()
-        if settings.runs_jobs:
+        if settings.jobs:
             state.jobs.open()
         yield
         state.close()
@@ -112,6 +114,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(TooLargeError, _too_large)
     app.add_exception_handler(HTTPException, _no_route)
     app.add_middleware(Edge, settings=settings, routes=app.router.routes)
+    app.add_middleware(Tracing)  # added last: the outermost
     return app
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Event
 
 from fastapi import Request
 
@@ -30,6 +30,7 @@ class ServerState:
     tokens: Tokens
     jobs: Jobs
     snapshots: BoundedSemaphore
+    draining: Event  # set when the server is about to end
 
     def close(self) -> None:
         """Leave the running job at a safe point, write what is not written, and let go."""

@@ -55,8 +55,12 @@ class Jobs:
         self._queue.start()
         self._keeper.start()
 
+    def stop(self) -> None:
+        """Have the running job left at its next safe point; it begins again elsewhere."""
+        self._queue.stopping.set()
+
     def close(self) -> None:
-        """Leave the running job at its next safe point; it begins again in another process."""
+        """Stop, and wait for it."""
         self._queue.stop()
         self._stopped.set()
         if self._keeper.is_alive():

@@ -54,6 +54,7 @@ def opened(url: str) -> Database:
         pool_size=8,
         max_overflow=-1,
         pool_pre_ping=True,
+        hide_parameters=True,
     )
     # Rows that are inserted together go in few statements, and their triggers run as often.
     engine.dialect.use_insertmanyvalues_wo_returning = True

@@ -33,7 +33,9 @@ def opened(path: Path) -> Database:
     """
     # No limit above the pool: the server's thread limit bounds it, and waiting for a connection
     # while holding another would deadlock.
-    engine = create_engine(f"sqlite:///{path}", pool_size=8, max_overflow=-1)
+    engine = create_engine(
+        f"sqlite:///{path}", pool_size=8, max_overflow=-1, hide_parameters=True
+    )  # errors are logged, and what fails may be a hash
 
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
