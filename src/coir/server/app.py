@@ -31,6 +31,7 @@ from coir.server.settings import Settings, StartError
 from coir.server.state import ServerState
 from coir.server.store.engine import Store
 from coir.server.store.migration import migrate
+from coir.server.store.milestones import Milestones
 from coir.server.tokens import Tokens
 from coir.server.trace import Tracing
 
@@ -44,16 +45,7 @@ def open_state(settings: Settings) -> ServerState:
 
     Raises `StartError`.
     """
-    try:
-        settings.datasets.mkdir(parents=True, exist_ok=True)
-        settings.imports.mkdir(mode=0o700, exist_ok=True)
-        secret = read_or_create(settings.secret)
-        if isinstance(settings.store, Path):
-            # It holds password hashes; SQLite gives its side files the mode of the database.
-            settings.store.touch(mode=0o600)
-    except OSError as error:
-        raise StartError(f"{settings.data} cannot be used: {error}") from error
-    store = _opened_store(settings)
+    store, secret = open_data(settings)
     passwords, attempts, tokens = Passwords(), Attempts(store), Tokens(store)
     folders = Folders(settings.datasets)
     return ServerState(
@@ -66,6 +58,7 @@ def open_state(settings: Settings) -> ServerState:
         tokens=tokens,
         jobs=_jobs(settings, Workplace(store, folders, settings.imports, settings.max_pixels)),
         snapshots=BoundedSemaphore(SNAPSHOTS),
+        milestones=Milestones(),
         draining=Event(),
     )
 
@@ -78,6 +71,23 @@ def _jobs(settings: Settings, place: Workplace) -> Jobs:
         raise StartError(
             f"{settings.queue} cannot be opened ({error}): delete it, no job is lost."
         ) from error
+
+
+def open_data(settings: Settings) -> tuple[Store, bytes]:
+    """Make what is missing in the data directory; its database, of this version, and its secret.
+
+    Raises `StartError`.
+    """
+    try:
+        settings.datasets.mkdir(parents=True, exist_ok=True)
+        settings.imports.mkdir(mode=0o700, exist_ok=True)
+        secret = read_or_create(settings.secret)
+        if isinstance(settings.store, Path):
+            # It holds password hashes; SQLite gives its side files the mode of the database.
+            settings.store.touch(mode=0o600)
+    except OSError as error:
+        raise StartError(f"{settings.data} cannot be used: {error}") from error
+    return _opened_store(settings), secret
 
 
 def _opened_store(settings: Settings) -> Store:
