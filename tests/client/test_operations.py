@@ -431,6 +431,8 @@ async def _files(twin: Twin, folder: Path) -> None:
         await done(server.jobs.test())
         job = (await done(server.jobs.all()))[-1]
         await completed(server, job.id)
+        with pytest.raises(InvalidRequest, match="completed already"):
+            await done(server.jobs.cancel(job.id))
         await done(server.jobs.delete(job.id))
         with pytest.raises(InvalidRequest, match="no job"):
             await done(server.jobs.get(job.id))

@@ -153,13 +153,13 @@ def serve(
     host: Host = None,
     port: Port = None,
     registration: Registration = None,
+    jobs: RunsJobs = None,
     max_upload_bytes: MaxUploadBytes = None,
     max_coco_bytes: MaxCocoBytes = None,
     max_pixels: MaxPixels = None,
     log: Log = None,
     grace_seconds: GraceSeconds = None,
     drain_seconds: DrainSeconds = None,
-    jobs: RunsJobs = None,
     proxies: Proxies = None,
 ) -> None:
     """Serve the COCO-Annotator API from one folder. The first to register is administrator.
@@ -173,13 +173,13 @@ def serve(
         "host": host,
         "port": port,
         "registration": registration,
+        "jobs": jobs,
         "max_upload_bytes": max_upload_bytes,
         "max_coco_bytes": max_coco_bytes,
         "max_pixels": max_pixels,
         "log": log,
         "grace_seconds": grace_seconds,
         "drain_seconds": drain_seconds,
-        "jobs": jobs,
         "proxies": proxies,
     }
     with available():

@@ -41,6 +41,8 @@ class Queue:
             options |= {"table_prefix": "coir_queue", "read_timeout": LISTEN_SECONDS}
         self._huey = Huey("coir", **options)
         self._put = self._huey.task(name="run")(run)
+        # The connection on which a thread of the consumer listens is closed in that thread only.
+        self._huey.on_shutdown("close")(self._huey.storage.close)
         # One at a time: jobs write, and there is one writer.
         self._consumer = _Consumer(
             self._huey,
