@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from html import escape
 from pathlib import Path
 from threading import BoundedSemaphore, Event
@@ -17,12 +19,13 @@ from starlette.routing import Match
 
 from coir.server.answers import NOT_FOUND_HTML, REDIRECT_HTML, Refusal, answer
 from coir.server.attempts import Attempts
-from coir.server.claims import Claims
 from coir.server.conditional import Conditional
 from coir.server.edge import Edge, TooLargeError
 from coir.server.folders import Folders
 from coir.server.followers import Followers
-from coir.server.jobs import Jobs
+from coir.server.jobs.jobs import Jobs
+from coir.server.jobs.workplace import Workplace
+from coir.server.kinds import kinds, sweep
 from coir.server.passwords import Passwords
 from coir.server.routes import ROUTERS
 from coir.server.secret import read_or_create
@@ -51,20 +54,31 @@ def open_state(settings: Settings) -> ServerState:
     """
     store, secret = open_data(settings)
     passwords, attempts, tokens = Passwords(), Attempts(store), Tokens(store)
+    folders = Folders(settings.datasets)
     return ServerState(
         settings=settings,
         store=store,
-        folders=Folders(settings.datasets),
+        folders=folders,
         passwords=passwords,
         attempts=attempts,
         sessions=Sessions(store, secret, passwords, attempts, tokens),
         tokens=tokens,
-        jobs=Jobs(store, Claims(settings.claims)),
+        jobs=_jobs(settings, Workplace(store, folders, settings.imports, settings.max_pixels)),
         followers=Followers(store),
         snapshots=BoundedSemaphore(SNAPSHOTS),
         milestones=Milestones(),
         draining=Event(),
     )
+
+
+def _jobs(settings: Settings, place: Workplace) -> Jobs:
+    try:
+        return Jobs(place.store, settings.queue, kinds(place), partial(sweep, place))
+    except sqlite3.DatabaseError as error:
+        place.store.close()
+        raise StartError(
+            f"{settings.queue} cannot be opened ({error}): delete it, no job is lost."
+        ) from error
 
 
 def open_data(settings: Settings) -> tuple[Store, bytes]:
@@ -74,6 +88,7 @@ def open_data(settings: Settings) -> tuple[Store, bytes]:
     """
     try:
         settings.datasets.mkdir(parents=True, exist_ok=True)
+        settings.imports.mkdir(mode=0o700, exist_ok=True)
         secret = read_or_create(settings.secret)
         if isinstance(settings.store, Path):
             # It holds password hashes; SQLite gives its side files the mode of the database.
@@ -98,19 +113,17 @@ def _opened_store(settings: Settings) -> Store:
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The application over an opened data directory; its jobs run while it is served."""
+    """The application over an opened data directory; jobs run while it is served, if they may."""
     state = open_state(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         state.tokens.open()
-        state.jobs.open()
+        if settings.jobs:
+            state.jobs.open()
         state.followers.open()
         yield
-        state.followers.close()
-        state.jobs.close()
-        state.tokens.close()
-        state.store.close()
+        state.close()
 
     app = FastAPI(lifespan=lifespan, redirect_slashes=False, openapi_url=None)  # routes/openapi.py
     app.state.server = state
