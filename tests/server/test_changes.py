@@ -417,10 +417,10 @@ def test_the_page_has_the_limits() -> None:
     assert f"0 to {MOST_SECONDS}:" in PAGE
 
 
-@pytest.fixture
-def store(place: Place, tmp_path: Path) -> Iterator[Store]:
-    """A store with a user, two datasets, two images and an annotation, all of number 1 and 2."""
-    opened = Store(place.where(tmp_path))
+def filled(where: Path | str) -> Store:
+    """A store with a user, a category, two datasets, two images and two annotations, all of the
+    numbers 1 and 2."""
+    opened = Store(where)
     migrate(opened)
     feed.begin(opened)
     with opened.write() as connection:
@@ -435,6 +435,21 @@ def store(place: Place, tmp_path: Path) -> Iterator[Store]:
             connection.execute(insert(images).values(row | {"id": number, "dataset_id": 1}))
             row = {"id": number, "image_id": 1, "dataset_id": 1, "creator_id": 1, "created_at": 0}
             connection.execute(insert(annotations).values(row))
+    return opened
+
+
+@pytest.fixture
+def store(place: Place, tmp_path: Path) -> Iterator[Store]:
+    """A filled store."""
+    opened = filled(place.where(tmp_path))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def shared_store(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A filled store for tests that change one column each."""
+    opened = filled(place.where(tmp_path_factory.mktemp("columns")))
     yield opened
     opened.close()
 
@@ -461,8 +476,9 @@ COLUMNS = [
 
 
 @pytest.mark.parametrize(("table", "name"), COLUMNS, ids=str)
-def test_no_column_is_forgotten(store: Store, table: Table, name: str) -> None:
+def test_no_column_is_forgotten(shared_store: Store, table: Table, name: str) -> None:
     """A change of any column is noted, and writing what is there already is not."""
+    store = shared_store
     kind = {"images": "image", "annotations": "annotation", "categories": "category"}[table.name]
     column = table.c[name]
     with store.read() as connection:

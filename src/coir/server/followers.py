@@ -65,7 +65,8 @@ class Followers:
         self.end_waiting()
         if self._looking is not None:
             self._looking.cancel()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
 
     async def wait(self, dataset_id: int, place: Place, seconds: float) -> bool:
         """Wait until the dataset may have an entry behind the place; False when it has none."""

@@ -172,6 +172,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/api/tasks/"): Operation(),
     ("GET", "/api/tasks/{task_id}/logs"): Operation(statuses=SEEN),
     ("DELETE", "/api/tasks/{task_id}"): Operation(statuses=SEEN),
+    ("POST", "/api/tasks/{task_id}/cancel"): Operation(statuses=SEEN),
     ("POST", "/api/model/dextr/{image_id}"): Operation(
         body={"points*": PAIRS, "padding": INTEGER, "threshold": INTEGER}, statuses=SEEN
     ),

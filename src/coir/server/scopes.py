@@ -58,6 +58,7 @@ PUT /api/annotation/{annotation_id}
 DELETE /api/annotation/{annotation_id}
 POST /api/annotator/data
 DELETE /api/tasks/{task_id}
+POST /api/tasks/{task_id}/cancel
 POST /api/model/dextr/{image_id}
 POST /api/model/maskrcnn
 POST /api/undo/
