@@ -95,7 +95,7 @@ class _Draining(uvicorn.Server):
         grace = self._state.settings.grace_seconds
         end = threading.Timer(grace + CLOSING_SECONDS, _cut)
         end.daemon = True
-        end.start()
+        end.start()  # and is never cancelled: Python's own end waits for threads, too
         await super().shutdown(sockets)
 
 
