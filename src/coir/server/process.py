@@ -121,7 +121,7 @@ class _Draining(uvicorn.Server):
 def _end_within(grace_seconds: int) -> None:
     end = threading.Timer(grace_seconds + CLOSING_SECONDS, _cut)
     end.daemon = True
-    end.start()
+    end.start()  # and is never cancelled: Python's own end waits for threads, too
 
 
 def _cut() -> None:
