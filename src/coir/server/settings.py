@@ -22,6 +22,8 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 5000  # the original's port, so that existing scripts find the server
     allow_registration: bool = True
+    # Whose pages may connect to the live events, beside those of the server's own host.
+    allowed_origins: tuple[str, ...] = ()
     # Photographs stay below 50 MB; the rest is room for TIFF.
     max_upload_bytes: int = 100 * 1024 * 1024
     # Three times the annotations of COCO's 118,000 training images.
@@ -37,6 +39,7 @@ class Settings:
         host: str = "127.0.0.1",
         port: int = 5000,
         allow_registration: bool = True,
+        allowed_origins: tuple[str, ...] = (),
     ) -> Settings:
         """Settings for a data directory, which may not exist yet; ``port`` 0 takes a free one."""
         root = Path(data).expanduser().resolve()

@@ -10,6 +10,7 @@ from fastapi import Request
 from coir.server.attempts import Attempts
 from coir.server.folders import Folders
 from coir.server.jobs import Jobs
+from coir.server.live.announcement import Announcements
 from coir.server.passwords import Passwords
 from coir.server.sessions import Sessions
 from coir.server.settings import Settings
@@ -29,6 +30,7 @@ class ServerState:
     sessions: Sessions
     tokens: Tokens
     jobs: Jobs
+    announcements: Announcements
     snapshots: BoundedSemaphore
 
 

@@ -87,7 +87,7 @@ def listed(request: Request, caller: SignedIn) -> Response:
     if per_page == 0:
         raise invalid({"per_page": "a page of 0 images has no number; ask for 1 or more"})
     names = _fields(given.get("fields"))
-    columns = [images.c[name] for name in names if name not in CONSTANTS]
+    columns = [images.c.id, *(images.c[name] for name in names if name not in (*CONSTANTS, "id"))]
     with state_of(request).store.read() as connection:
         visible = and_(
             images.c.deleted == false(), images.c.dataset_id.in_(visible_dataset_ids(caller))
@@ -96,10 +96,13 @@ def listed(request: Request, caller: SignedIn) -> Response:
             select(func.count()).select_from(images).where(visible)
         ).scalar_one()
         offset = min((page - 1) * abs(per_page), total)
-        asked = select(*columns or [images.c.id]).where(visible).order_by(images.c.id)
+        asked = select(*columns).where(visible).order_by(images.c.id)
         rows = connection.execute(asked.limit(abs(per_page)).offset(offset)).mappings().all()
-    constants = {name: CONSTANTS[name] for name in names if name in CONSTANTS}
-    shown = [{name: (constants | row)[name] for name in names} for row in map(dict, rows)]
+        marks = annotating(connection, true()) if "annotating" in names else {}
+    shown = []
+    for row in rows:
+        values = CONSTANTS | dict(row) | {"annotating": marks.get(row["id"], [])}
+        shown.append({name: values[name] for name in names})
     return answer(
         {
             "total": total,

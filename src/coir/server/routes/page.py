@@ -15,12 +15,13 @@ from coir.server.access import SignedIn
 from coir.server.answers import answer, invalid
 from coir.server.filters import Condition, FilterError, parse
 from coir.server.folders import logical_directory
+from coir.server.live.presence import annotating
 from coir.server.pagination import DEFAULT_LIMIT, page_count
 from coir.server.parameters import MAX_INTEGER, parsed_integer, query
 from coir.server.selection import Selection
 from coir.server.state import state_of
 from coir.server.store import listing
-from coir.server.store.tables import categories
+from coir.server.store.tables import categories, presence
 
 router = APIRouter(prefix="/api/dataset")
 
@@ -101,7 +102,13 @@ def _images(
     connection: Connection, selected: Selection, asked: PageQuery, size: int, offset: int
 ) -> msgspec.Raw:
     return listing.page(
-        connection, selected.condition, asked.order, size, offset, fields=asked.fields
+        connection,
+        selected.condition,
+        asked.order,
+        size,
+        offset,
+        fields=asked.fields,
+        annotating=annotating(connection, presence.c.dataset_id == selected.dataset.id),
     )
 
 

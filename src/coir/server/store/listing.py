@@ -8,7 +8,8 @@ order because the subquery has a limit.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -18,8 +19,10 @@ from sqlalchemy import (
     LargeBinary,
     Select,
     Subquery,
+    Text,
     and_,
     bindparam,
+    case,
     cast,
     false,
     func,
@@ -33,13 +36,15 @@ from coir.server.store.tables import images
 # Lists and objects have no order: images are then in the order of their ids.
 ORDERED = INTEGERS | TEXTS | FLAGS | DATES
 
-# An image as a page shows it: what stands between the id and the end of its JSON object, as SQL.
-# `json_quote` escapes as JSON must be; `json` takes the blanks out of a list.
-_FIVE = (
+# An image as a page shows it: what stands between the id and the end of its JSON object, as SQL,
+# before and after the names of those who annotate it. `json_quote` escapes as JSON must be;
+# `json` takes the blanks out of a list.
+_BEFORE = (
     """ ',"file_name":' || json_quote(file_name)"""
     """ || CASE WHEN annotated THEN ',"annotated":true' ELSE ',"annotated":false' END"""
-    """ || ',"annotating":[],"num_annotations":' || num_annotations"""
+    """ || ',"annotating":'"""
 )
+_AFTER = """',"num_annotations":' || num_annotations"""
 # What a request may ask for beside; `coir.server.counters` keeps the categories ascending.
 MORE_FIELDS = {
     "path": """ || ',"path":' || json_quote(path)""",
@@ -111,14 +116,20 @@ def page(
     offset: int,
     *,
     fields: Collection[str] = (),
+    annotating: Mapping[int, list[str]] = MappingProxyType({}),
 ) -> msgspec.Raw:
-    """The images of one page as a JSON array, each with the recorded five fields and ``fields``."""
-    value = "id ||" + _FIVE + "".join(MORE_FIELDS[name] for name in fields)
+    """The images of one page as a JSON array, each with the recorded five fields and ``fields``.
+
+    ``annotating`` has the names of those who annotate an image, by its id.
+    """
+    after = literal_column(_AFTER + "".join(MORE_FIELDS[name] for name in fields), Text())
+    names = names_of(literal_column("id"), annotating)
+    value = literal_column("id ||" + _BEFORE, Text()).concat(names).concat(after)
     texts: list[bytes] = []
     for start in range(0, limit, _ROWS_IN_TEXT):
         size = min(limit - start, _ROWS_IN_TEXT)
         rows = page_query(condition, order, size, offset + start, fields).subquery()
-        text, number = connection.execute(_text(rows, value, _BETWEEN)).one()
+        text, number = connection.execute(_text(rows, value, literal_column(_BETWEEN))).one()
         if number:
             texts.append(_OPENING + text + _CLOSING)
         if number < size:
@@ -140,7 +151,7 @@ def ids(
     A lower bound of ids belongs into ``after``: SQLite enters an index by one of two bounds, and
     by the fixed one it would read again what the texts before have given.
     """
-    query = _text(ids_query(condition).subquery(), "id")
+    query = _text(ids_query(condition).subquery(), literal_column("id"))
     number = IDS_IN_TEXT
     while number == IDS_IN_TEXT:
         text, number = connection.execute(query, {"after": after}).one()
@@ -149,11 +160,19 @@ def ids(
             after = int(text[text.rfind(b",") + 1 :])  # max(id) would cost a fifth more
 
 
-def _text(rows: Subquery, *arguments: str) -> Select[bytes, int]:
+def names_of(image_id: ColumnElement[Any], annotating: Mapping[int, list[str]]) -> ColumnElement[str]:
+    """The names of those who annotate an image, as the text of a JSON array."""
+    if not annotating:
+        return literal_column("'[]'", Text())
+    texts = {one: msgspec.json.encode(names).decode() for one, names in annotating.items()}
+    return case(texts, value=image_id, else_="[]")
+
+
+def _text(rows: Subquery, *arguments: ColumnElement[Any]) -> Select[bytes, int]:
     """A value of the rows as one text in UTF-8, and the number of rows.
 
     The arguments are the value and, where it is no comma, what stands between two.
     """
-    joined = func.group_concat(*map(literal_column, arguments))
+    joined = func.group_concat(*arguments)
     # As a blob it needs no decoding, only to be encoded again.
     return select(cast(joined, LargeBinary), func.count()).select_from(rows)
