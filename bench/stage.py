@@ -13,8 +13,7 @@ from pathlib import Path
 
 from bench.place import Place
 from bench.talk import say
-from coir.client import connect, routes
-from coir.client.credentials import Credentials
+from coir.client import connect
 from coir.errors import CoirError
 
 __all__ = ["open_stage"]
@@ -36,11 +35,10 @@ def open_stage(images: int) -> Iterator[Place]:
         say("starting coir's own server")
         with _process(data) as url:
             password = secrets.token_urlsafe(12)
-            credentials = Credentials("admin", password)
             with connect(url) as newcomer:
-                newcomer.transport.run(routes.register(credentials))
+                newcomer.account.register("admin", password)
             with connect(url, username="admin", password=password) as server:
-                dataset = server.transport.run(routes.create_dataset(NAME))
+                dataset = server.create_dataset(NAME).info
             # Not in this process: the client's side must not load the server's.
             command = [sys.executable, "-m", "bench.rows", str(data / "coir.db"), str(dataset.id)]
             subprocess.run([*command, str(images)], check=True)

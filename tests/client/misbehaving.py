@@ -46,12 +46,16 @@ class Asked:
 
 @dataclass(frozen=True)
 class Given:
-    """An answer to give; ``missing`` bytes of its body are announced and not sent."""
+    """An answer to give; ``missing`` bytes of its body are announced and not sent.
+
+    With ``pause`` it comes byte by byte, so many seconds apart.
+    """
 
     status: int = 200
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     missing: int = 0
+    pause: float = 0.0
 
     @property
     def wire(self) -> bytes:
@@ -170,7 +174,10 @@ class Misbehaving:
         reply = self._next(asked)
         match reply:
             case Given():
-                connection.sendall(reply.wire)
+                pieces = [bytes([one]) for one in reply.wire] if reply.pause else [reply.wire]
+                for piece in pieces:
+                    connection.sendall(piece)
+                    self._ended.wait(reply.pause)
                 return not reply.missing
             case bytes():
                 connection.sendall(reply)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from coir.client import routes
 from coir.client.credentials import Credentials
 from coir.client.exchange import Answer, Operation, Request
+from coir.client.operations import Annotations, Annotator, Categories, Images, Jobs, Undo
 from coir.client.reply import checked, decoded, retry_after
 from coir.errors import (
     AuthenticationFailed,
@@ -129,6 +130,7 @@ def test_unknown_fields() -> None:
 
 def _operations() -> list[Operation[Any]]:
     someone = Credentials("admin", "hush")
+    nowhere = None  # none of these asks where it is
     return [
         routes.info(),
         routes.me(),
@@ -136,13 +138,15 @@ def _operations() -> list[Operation[Any]]:
         routes.dataset("birds"),
         routes.images(1, {}, Image),
         routes.create_dataset("birds"),
-        routes.scan_folder(1),
-        routes.jobs(),
-        routes.upload(1, "a.jpg", b""),
         routes.login(someone),
-        routes.register(someone),
-        routes.delete_image(1),
-        routes.annotate(1, 1, [0, 0]),
+        Jobs.all.operation(nowhere),
+        Images.upload.operation(nowhere, 1, b"", name="a.jpg"),
+        Images.delete.operation(nowhere, 1),
+        Images.coco.operation(nowhere, 1),
+        Annotations.create.operation(nowhere, 1, 1, segmentation=[[0, 0]]),
+        Annotator.load.operation(nowhere, 1),
+        Categories.page.operation(nowhere),
+        Undo.all.operation(nowhere),
     ]
 
 

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import anyio
@@ -33,6 +35,7 @@ from .misbehaving import (
     LOGIN,
     ME,
     UNAUTHORIZED,
+    Asked,
     Fault,
     Misbehaving,
     Reply,
@@ -128,7 +131,7 @@ def test_scan_of_a_folder_is_started_once() -> None:
     route = "GET /api/dataset/1/scan"
     with Misbehaving({route: [Fault.RESET]}) as server, opened(server) as connection:
         with pytest.raises(ConnectionFailed):
-            connection.transport.run(routes.scan_folder(1))
+            connection.dataset("birds").scan_folder()
         assert server.count(route) == 1
 
 
@@ -408,6 +411,63 @@ def test_asynchronous_redirect() -> None:
         with Misbehaving({DATASETS: [away]}) as server, pytest.raises(UnexpectedAnswer):
             _asynchronously(server.url, lambda one: one.datasets())
         assert (other.asked, other.connections) == ([], 0)
+
+
+def _datasets(url: str) -> list[DatasetInfo]:
+    with connect(url) as connection:
+        return connection.datasets()
+
+
+def _datasets_asynchronously(url: str) -> list[DatasetInfo]:
+    datasets: list[DatasetInfo] = _asynchronously(url, lambda one: one.datasets())
+    return datasets
+
+
+@pytest.mark.parametrize("read", [_datasets, _datasets_asynchronously])
+def test_an_answer_that_drips(
+    monkeypatch: pytest.MonkeyPatch, read: Callable[[str], list[DatasetInfo]]
+) -> None:
+    """A byte now and then does not keep anybody waiting for good: it counts as a time-out."""
+    monkeypatch.setattr("coir.client.transport.ANSWER_TIMEOUT", 0.3)
+    drip = replace(BIRDS, body=b" " * 1000 + BIRDS.body, pause=0.01)
+    with Misbehaving({DATASETS: [drip]}) as server:
+        started = time.monotonic()
+        with pytest.raises(ConnectionFailed) as raised:
+            read(server.url)
+        assert 0.3 <= time.monotonic() - started < 5
+    assert raised.value.timed_out
+
+
+def test_every_request_keeps_the_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retries, renewed logins and the requests for details wait their turn as well."""
+    at: list[float] = []
+    send = Misbehaving._next
+
+    def noted(server: Misbehaving, asked: Asked) -> Reply:
+        at.append(time.monotonic())
+        return send(server, asked)
+
+    monkeypatch.setattr(Misbehaving, "_next", noted)
+    expired: list[Reply] = [BUSY, BUSY, UNAUTHORIZED, BUSY]
+    normal = listing([5, 7, 9])
+    details = "GET /api/image/"
+
+    def data(asked: Asked) -> Reply:
+        return expired.pop(0) if expired else normal(asked)
+
+    one = json({"images": [], "total": 0, "per_page": 1})
+    routes_ = {DATA: data, details: [one]}
+    with Misbehaving(routes_) as server, opened(server) as connection:
+        dataset = connection.dataset("birds")
+        at.clear()
+        scan = coir.Scan(dataset, fields=["width"], max_rps=50)
+        assert [image.id for image in scan] == [5, 7, 9]
+        assert server.count(LOGIN) == 2
+        assert server.count(details) >= 1
+        assert sum("/api/annotator/data/" in asked.path for asked in server.asked) == 3
+    gaps = [later - earlier for earlier, later in pairwise(at)]
+    assert len(gaps) > 10
+    assert sum(gaps) >= 0.95 * len(gaps) / 50
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://nowhere.invalid"])

@@ -58,7 +58,7 @@ class Writer(threading.Thread):
             image_id = self.chance.choice(sorted(self.gone))
             self.ever.add(image_id)
             with self.server.database() as database:
-                database.execute("UPDATE images SET deleted = 0 WHERE id = ?", (image_id,))
+                database.execute("UPDATE images SET deleted = false WHERE id = ?", (image_id,))
             self.gone.discard(image_id)
             self.live.add(image_id)
         elif kind == "insert":

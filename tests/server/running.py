@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import io
-import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, ClassVar
 
 import httpx2 as httpx
 from PIL import Image
+
+from .databases import Postgres, Statements, statements
 
 # Generous: two cores may be busy with other tests.
 START_SECONDS = 30
@@ -34,11 +36,13 @@ class Running:
 
     command: ClassVar[Sequence[str]] = ("-m", "coir.server")
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, *options: str) -> None:
         self.data = data
         self._clients: list[httpx.Client] = []
+        url = Postgres.urls.get(data)
+        where = [] if url is None else ["--database", url]
         self._process = subprocess.Popen(
-            [sys.executable, *self.command, "--data", str(data), "--port", "0"],
+            [sys.executable, *self.command, "--data", str(data), "--port", "0", *options, *where],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -65,9 +69,9 @@ class Running:
             assert client.post("/api/user/register", json=given).status_code == 200
         return client
 
-    def database(self) -> sqlite3.Connection:
+    def database(self) -> AbstractContextManager[Statements]:
         """The server's database, for what no route does yet."""
-        return sqlite3.connect(self.data / "coir.db", timeout=30, isolation_level=None)
+        return statements(self.data)
 
     def directory(self, dataset: str) -> Path:
         """Where the files of a dataset lie."""

@@ -18,6 +18,7 @@ from itsdangerous import TimestampSigner
 
 from coir.server.sessions import COOKIE
 
+from .databases import burnt
 from .running import Running, completed, created, picture, scanned, uploaded
 
 Exchange = dict[str, Any]
@@ -157,15 +158,7 @@ class Scene:
 
     def _burn(self, table: str, number: int) -> None:
         """Use up ids, as exchanges that were not kept, or that coir refuses, did."""
-        with self.server.database() as database:
-            database.execute(
-                "UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = ?", (number, table)
-            )
-            database.execute(
-                "INSERT INTO sqlite_sequence (name, seq) SELECT ?1, ?2"
-                " WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = ?1)",
-                (table, number),
-            )
+        burnt(self.server.data, table, number)
 
     def _scan(self) -> None:
         directory, content = self.server.directory("d1"), picture()
@@ -199,7 +192,7 @@ class Scene:
         self._annotate_image(2, 1, segmentation=outline, isbbox=True)
 
     def _living_annotations(self, image: int | None = None) -> list[int]:
-        asked = "SELECT id FROM annotations WHERE NOT deleted AND image_id = ifnull(?, image_id)"
+        asked = "SELECT id FROM annotations WHERE NOT deleted AND image_id = coalesce(?, image_id)"
         with self.server.database() as database:
             return [row[0] for row in database.execute(asked, (image,))]
 
@@ -263,7 +256,7 @@ class Scene:
         with self.server.database() as database:
             database.execute(
                 'INSERT INTO tasks ("group", name, dataset_id, completed, errors, warnings, key,'
-                " creator_id, progress, created_at) VALUES ('x', 'x', 1, 0, 0, 0, '', 1, 0, 0)"
+                " creator_id, progress, created_at) VALUES ('x', 'x', 1, false, 0, 0, '', 1, 0, 0)"
             )
 
     def _keep_cookie(self) -> None:

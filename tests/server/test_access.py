@@ -15,6 +15,7 @@ from fastapi.routing import APIRoute
 
 from coir.server.routes import ROUTERS
 
+from .databases import Place
 from .running import Running, created, job_of, picture, uploaded
 
 ROUTES = {
@@ -85,7 +86,7 @@ class Scene(dict[str, Any]):
             return int(
                 database.execute(
                     'INSERT INTO tasks ("group", name, dataset_id, completed, errors, warnings,'
-                    " key, creator_id, progress, created_at) SELECT 'x', 'x', id, 1, 0, 0, '',"
+                    " key, creator_id, progress, created_at) SELECT 'x', 'x', id, true, 0, 0, '',"
                     " owner_id, 100, 0 FROM datasets WHERE id=? RETURNING id",
                     (self["dataset_id"],),
                 ).fetchone()[0]
@@ -174,6 +175,8 @@ TABLE = [
     Row("GET", "/api/openapi.json", OPEN),
     Row("GET", "/api/swagger.json", OPEN),
     Row("GET", "/api/docs", OPEN),
+    Row("GET", "/api/health", OPEN),
+    Row("GET", "/api/ready", OPEN),
     Row("GET", "/api/info/long_task", SIGNED_IN),
     Row("POST", "/api/user/register", OPEN, registered),
     Row("POST", "/api/user/login", OPEN, body(username="owner", password="owner-pw")),
@@ -246,9 +249,9 @@ TABLE = [
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def running(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A server of its own: these users see no others' things."""
-    server = Running(tmp_path_factory.mktemp("access") / "data")
+    server = Running(place.data(tmp_path_factory.mktemp("access") / "data"))
     for name in reversed(ROLES[1:]):  # the administrator registers first
         server.user(name)
     yield server

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 import httpx2 as httpx
 import pytest
 
+from .databases import Place
 from .running import Running, created, uploaded
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def own(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A server whose users nobody else counts."""
-    running = Running(tmp_path_factory.mktemp("admin") / "data")
+    running = Running(place.data(tmp_path_factory.mktemp("admin") / "data"))
     yield running
     code, out, err = running.end()
     assert (code, out, err) == (0, "", "")

@@ -93,9 +93,14 @@ def test_list_holds_what_the_caller_sees(server: Running, admin: httpx.Client) -
         database.executemany(
             "INSERT INTO annotations (image_id, dataset_id, segmentation, area, bbox, iscrowd,"
             " isbbox, creator_id, keypoints, metadata, paper_object, milliseconds, events,"
-            " created_at, deleted) VALUES (?, ?, '[]', 0, '[]', 0, 0, 1, '[]', '{}', '[]', 0,"
-            " '[]', 0, ?)",
-            [(one, dataset, dead) for one in (image, gone) for dead in (0, 1) for _ in range(1200)],
+            " created_at, deleted) VALUES (?, ?, '[]', 0, '[]', false, false, 1, '[]', '{}', '[]',"
+            " 0, '[]', 0, ?)",
+            [
+                (one, dataset, dead)
+                for one in (image, gone)
+                for dead in (False, True)
+                for _ in range(1200)
+            ],
         )
         database.execute("COMMIT")
     assert bob.delete(f"/api/image/{gone}").status_code == 200

@@ -11,13 +11,14 @@ from coir.server.attempts import FROM_ADDRESS, OF_NAME, OF_NAME_FROM_ADDRESS, WI
 from coir.server.store.engine import Store
 from coir.server.store.migration import migrate
 
+from .databases import Place
 from .running import Running
 
 
-def test_passwords_cannot_be_guessed_at_speed(tmp_path: Path) -> None:
+def test_passwords_cannot_be_guessed_at_speed(data: Path) -> None:
     """After ten failures of a name from an address even the right password is not tried, by the
     form, by HTTP Basic or for a change, and a restart changes nothing."""
-    first = Running(tmp_path / "data")
+    first = Running(data)
     first.user("admin")
     admin = first.user("admin")  # a success: what failed before is forgotten
     client, basic = first.client(), first.client(auth=("admin", "wrong"))
@@ -26,7 +27,7 @@ def test_passwords_cannot_be_guessed_at_speed(tmp_path: Path) -> None:
         assert client.post("/api/user/login", json=given).status_code == 400
     assert basic.get("/api/user/").status_code == 401
     first.kill()
-    second = Running(tmp_path / "data")
+    second = Running(data)
     for name in ("admin", "ADMIN"):
         given = {"username": name, "password": f"{name.lower()}-pw"}
         answer = second.client().post("/api/user/login", json=given)
@@ -50,10 +51,10 @@ def test_unknown_names_are_counted_alike(server: Running) -> None:
     assert [answer.status_code for answer in answers] == [400] * OF_NAME_FROM_ADDRESS + [429]
 
 
-def test_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_limits(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Few failures of a name from one address, more of a name from everywhere and of an address
     with all names; a success forgets the first, time forgets all; an IPv6 /64 is one address."""
-    store = Store(tmp_path / "coir.db")
+    store = Store(place.where(tmp_path))
     migrate(store)
     moment = 10**12
     monkeypatch.setattr("coir.server.attempts.now_ms", lambda: moment)

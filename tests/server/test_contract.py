@@ -11,6 +11,7 @@ import httpx2 as httpx
 import pytest
 
 from .comparison import differences
+from .databases import Place
 from .running import Running
 from .scene import Exchange, Scene, key
 
@@ -38,9 +39,11 @@ LISTED = listed()
 
 
 @pytest.fixture(scope="module")
-def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, httpx.Response]]:
+def answers(
+    place: Place, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, httpx.Response]]:
     """The answers to all recorded requests, sent in their order."""
-    server = Running(tmp_path_factory.mktemp("contract") / "data")
+    server = Running(place.data(tmp_path_factory.mktemp("contract") / "data"))
     scene = Scene(server)
     yield {key(exchange): scene.send(exchange) for exchange in EXCHANGES}
     code, out, err = server.end()

@@ -13,21 +13,22 @@ import pytest
 
 from coco.checking import problems
 
+from .databases import Place
 from .running import Running, created, job_of, uploaded
 
 SQUARE = [[10, 10, 40, 10, 40, 40, 10, 40]]
 INSERT = (
     "INSERT INTO annotations (image_id, dataset_id, category_id, segmentation, area, bbox,"
     " iscrowd, isbbox, creator_id, keypoints, metadata, paper_object, milliseconds, events,"
-    " created_at, deleted) SELECT ?, ?, ?, ?, 900, '[10, 10, 30, 30]', 0, 0, 1, '[]', '{}', '[]',"
-    " 0, '[]', 0, 0"
+    " created_at, deleted) SELECT ?, ?, ?, ?, 900, '[10, 10, 30, 30]', false, false, 1, '[]',"
+    " '{}', '[]', 0, '[]', 0, false"
 )
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def running(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A server of this module's own."""
-    made = Running(tmp_path_factory.mktemp("exports") / "data")
+    made = Running(place.data(tmp_path_factory.mktemp("exports") / "data"))
     yield made
     code, out, err = made.end()
     assert (code, out) == (0, "")
@@ -261,12 +262,12 @@ def filled(running: Running, client: httpx.Client, name: str, number: int, point
     image = uploaded(client, dataset, "x.jpg").json()
     (cat,) = next(d for d in client.get("/api/dataset/").json() if d["id"] == dataset)["categories"]
     ring = [n for k in range(points) for n in (k % 96 + 0.25, k * 7 % 64 + 0.5)]
-    series = f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT {number}) "
+    series = f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {number}) "
     with running.database() as database:
         values = (image, dataset, cat, json.dumps([ring]))
         database.execute(f"{series}{INSERT} FROM n", values)
         database.execute(
-            "UPDATE images SET annotated=1, num_annotations=? WHERE id=?", (number, image)
+            "UPDATE images SET annotated=true, num_annotations=? WHERE id=?", (number, image)
         )
     return dataset
 
@@ -278,9 +279,9 @@ def resident(pid: int) -> int:
 
 
 @pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory) -> tuple[Running, int]:
+def large(place: Place, tmp_path_factory: pytest.TempPathFactory) -> tuple[Running, int]:
     """A server with a dataset that takes a second to write."""
-    running = Running(tmp_path_factory.mktemp("large") / "data")
+    running = Running(place.data(tmp_path_factory.mktemp("large") / "data"))
     return running, filled(running, running.user("admin"), "large", 8_000, 500)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import socket
-import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from typing import Any, ClassVar
 import httpx2 as httpx
 import pytest
 
+from .databases import Place, Postgres, Statements
 from .running import Running, created
 
 NUMBER = 240_000
@@ -37,9 +37,9 @@ class Hurried(Running):
 
 
 @pytest.fixture(scope="module")
-def hurried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hurried]:
+def hurried(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hurried]:
     """A server with one large dataset, number 1."""
-    running = Hurried(tmp_path_factory.mktemp("hurried") / "data")
+    running = Hurried(place.data(tmp_path_factory.mktemp("hurried") / "data"))
     created(running.user("admin"), "large")
     with running.database() as database:
         database.execute("BEGIN")
@@ -63,12 +63,14 @@ def dataset(server: Running, admin: httpx.Client) -> int:
         for number in range(0, 210, 3):
             insert(database, mine, "ids", 3, None, number)
             insert(database, other, "other ids", 3, None, number)
-        database.execute("UPDATE images SET deleted=1 WHERE dataset_id=? AND id % 7 = 0", (mine,))
+        database.execute(
+            "UPDATE images SET deleted=true WHERE dataset_id=? AND id % 7 = 0", (mine,)
+        )
         database.execute(
             "INSERT INTO annotations (image_id, dataset_id, category_id, segmentation, area, bbox,"
             " iscrowd, isbbox, creator_id, keypoints, metadata, paper_object, milliseconds,"
             " events, created_at, deleted) SELECT id, dataset_id, 1 + id % 4, '[]', 0, '[]',"
-            " 0, 0, 1, '[]', '{}', '[]', 0, '[]', 0, 0 FROM images"
+            " false, false, 1, '[]', '{}', '[]', 0, '[]', 0, false FROM images"
             " WHERE dataset_id=? AND annotated",
             (mine,),
         )
@@ -79,7 +81,7 @@ def dataset(server: Running, admin: httpx.Client) -> int:
 
 
 def insert(
-    database: sqlite3.Connection,
+    database: Statements,
     dataset: int,
     name: str,
     count: int,
@@ -87,14 +89,16 @@ def insert(
     skip: int = 0,
 ) -> None:
     """Images, the first with the id ``first``."""
+    ids = ("", "") if first is None else ("id, ", f"{first} + i, ")
     database.execute(
-        "INSERT INTO images (id, dataset_id, path, file_name, width, height, annotated,"
+        f"INSERT INTO images ({ids[0]}dataset_id, path, file_name, width, height, annotated,"
         " num_annotations, category_ids, metadata, milliseconds, events, regenerate_thumbnail,"
         " created_at, deleted)"
         " WITH RECURSIVE k(i) AS (SELECT ? UNION ALL SELECT i + 1 FROM k WHERE i + 1 < ?)"
-        " SELECT ? + i, ?, '/datasets/' || ? || '/f' || (i % 3) || '/' || i || '.jpg',"
-        " i || '.jpg', 90 + i % 5, 64, i % 2, i % 2, '[]', '{}', 0, '[]', 0, 0, 0 FROM k",
-        (skip, skip + count, first, dataset, name),
+        f" SELECT {ids[1]}?, '/datasets/' || ? || '/f' || (i % 3) || '/' || i || '.jpg',"
+        " i || '.jpg', 90 + i % 5, 64, i % 2 = 1, i % 2, '[]', '{}', 0, '[]', false, 0, false"
+        " FROM k",
+        (skip, skip + count, dataset, name),
     )
 
 
@@ -230,10 +234,10 @@ class Swapping(threading.Thread):
             while not self.ended.is_set():
                 step, self.begun = self.steps[self.begun], self.begun + 1
                 gone, back = FIRST + step, FIRST + NUMBER // 2 + step
-                database.execute("BEGIN IMMEDIATE")
-                database.execute("UPDATE images SET deleted=1 WHERE id=?", (gone,))
+                database.execute("BEGIN")
+                database.execute("UPDATE images SET deleted=true WHERE id=?", (gone,))
                 insert(database, 1, "large", 1, FIRST, NUMBER + self.finished)
-                database.execute("UPDATE images SET deleted=0 WHERE id=?", (back,))
+                database.execute("UPDATE images SET deleted=false WHERE id=?", (back,))
                 database.execute("COMMIT")
                 self.finished += 1
 
@@ -250,7 +254,7 @@ def test_ids_are_of_one_instant(hurried: Hurried) -> None:
     """While images are deleted, restored and added, a list is the exact set of some instant."""
     admin = hurried.user("admin")
     with hurried.database() as database:
-        database.execute("UPDATE images SET deleted=1 WHERE id>=?", (FIRST + NUMBER // 2,))
+        database.execute("UPDATE images SET deleted=true WHERE id>=?", (FIRST + NUMBER // 2,))
     writer = Swapping(hurried)
     writer.start()
     seen = set()
@@ -273,7 +277,7 @@ def test_ids_are_of_one_instant(hurried: Hurried) -> None:
 def restore(hurried: Hurried) -> None:
     with hurried.database() as database:
         database.execute("DELETE FROM images WHERE id>=?", (FIRST + NUMBER,))
-        database.execute("UPDATE images SET deleted=0 WHERE deleted")
+        database.execute("UPDATE images SET deleted=false WHERE deleted")
 
 
 class Reader:
@@ -300,10 +304,16 @@ class Reader:
 
 
 def snapshots(server: Running) -> bool:
-    """Whether a reader keeps the log of the database from being folded into its file."""
+    """Whether a reader keeps the database from forgetting what was."""
     with server.database() as database:
+        if server.data in Postgres.urls:
+            asked = (
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                " AND backend_xmin IS NOT NULL AND pid <> pg_backend_pid()"
+            )
+            return bool(database.execute(asked).fetchone()[0])
         database.execute("PRAGMA busy_timeout = 0")
-        database.execute("UPDATE datasets SET deleted=0")
+        database.execute("UPDATE datasets SET deleted=false")
         return bool(database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
 
 

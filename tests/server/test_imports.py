@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
@@ -12,6 +13,7 @@ import pytest
 
 from coco.checking import problems
 
+from .databases import Place, Postgres
 from .running import Running, created, job_of, uploaded
 
 RING = [10, 10, 40, 10, 40, 40, 10, 40]
@@ -19,9 +21,9 @@ MASK = {"size": [64, 96], "counts": [64 * 10 + 10, 30, 64 * 86 - 40]}
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def running(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A server of this module's own."""
-    made = Running(tmp_path_factory.mktemp("imports") / "data")
+    made = Running(place.data(tmp_path_factory.mktemp("imports") / "data"))
     yield made
     code, out, err = made.end()
     assert (code, out) == (0, "")
@@ -349,9 +351,17 @@ def test_category_that_is_deleted_is_not_made_again(admin: httpx.Client, dataset
     assert whole(admin, dataset)["annotations"] == []
 
 
-def test_killed_import_writes_all_or_nothing(running: Running, admin: httpx.Client) -> None:
+def bytes_put_down(server: Running) -> int:
+    """How much the database has written, committed or not."""
+    if server.data not in Postgres.urls:
+        return (server.data / "coir.db-wal").stat().st_size
+    with server.database() as database:
+        size: int = database.execute("SELECT pg_relation_size('annotations')").fetchone()[0]
+    return size
+
+
+def test_killed_import_writes_all_or_nothing(data: Path) -> None:
     """A server killed while an import is written keeps no part of it; again, and it is whole."""
-    data = running.data.parent / "killed"
     number = 20_000
     file = json.dumps(
         file_of(
@@ -365,12 +375,11 @@ def test_killed_import_writes_all_or_nothing(running: Running, admin: httpx.Clie
     dataset = created(client, "killed")
     for name in ("x.jpg", "a/x.jpg", "b/y.jpg", "b/z.jpg"):
         uploaded(client, dataset, name)
-    log_of_writes = data / "coir.db-wal"
-    before = log_of_writes.stat().st_size
+    before = bytes_put_down(server)
     ticket = sent(client, dataset, file).json()
     deadline = time.monotonic() + 30
     # What is written goes here before it is committed, once there is more of it than a cache holds.
-    while log_of_writes.stat().st_size < before + 1_000_000:
+    while bytes_put_down(server) < before + 1_000_000:
         assert time.monotonic() < deadline
         time.sleep(0.001)
     server.kill()

@@ -7,32 +7,167 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import anyio
 import httpx2 as httpx
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from coir.server.app import create_app, open_state
 from coir.server.settings import Settings, StartError
 from coir.server.store.engine import Store
 from coir.server.store.migration import MigrationError, migrate
-from coir.server.store.tables import metadata
+from coir.server.store.tables import datasets, images, metadata, users
 
+from .databases import Place
 from .running import Running, created, scanned, uploaded
 
 
-def test_migrations_make_the_tables(tmp_path: Path) -> None:
-    """What the migrations make is what `tables.py` says, and migrating again changes nothing."""
+class StoreContract:
+    """What holds of every store."""
+
+    @pytest.fixture
+    def store(self, place: Place, tmp_path: Path) -> Iterator[Store]:
+        """A store without tables."""
+        opened = Store(place.where(tmp_path))
+        yield opened
+        opened.close()
+
+    @pytest.fixture
+    def another(self, store: Store, place: Place, tmp_path: Path) -> Iterator[Store]:
+        """What another process opens."""
+        opened = Store(place.where(tmp_path))
+        yield opened
+        opened.close()
+
+    def test_migrations_make_the_tables(self, store: Store) -> None:
+        """What the migrations make is what `tables.py` says; migrating again changes nothing."""
+        migrate(store)
+        migrate(store)
+        with store.read() as connection:
+            assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+    def test_newer_database_is_refused(self, store: Store) -> None:
+        """A database with an unknown revision is not touched; the message says what to do."""
+        migrate(store)
+        with store.write() as connection:
+            connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+        with pytest.raises(MigrationError, match=r"newer coir .*9999.*upgrade"):
+            migrate(store)
+
+    def test_readers_see_one_instant(self, store: Store, another: Store) -> None:
+        """What is committed while somebody reads is seen by the next reader only."""
+        migrate(store)
+        with store.read() as reader:
+            assert names(reader) == []
+            with another.write() as writer:
+                writer.execute(insert(users).values(user("bob")))
+            assert names(reader) == []
+        with store.read() as reader:
+            assert names(reader) == ["bob"]
+
+    def test_one_writes_at_a_time(self, store: Store, another: Store) -> None:
+        """The second writer waits for the first, sees what it did, and gets the larger id."""
+        migrate(store)
+        found: list[tuple[list[str], int]] = []
+
+        def second() -> None:
+            with another.write() as writer:
+                before = names(writer)
+                made = insert(users).values(user("second")).returning(users.c.id)
+                found.append((before, writer.execute(made).scalar_one()))
+
+        thread = threading.Thread(target=second)
+        with store.write() as writer:
+            thread.start()
+            made = insert(users).values(user("first")).returning(users.c.id)
+            first = writer.execute(made).scalar_one()
+            thread.join(0.3)
+            assert found == []
+        thread.join()
+        assert found == [(["first"], first + 1)]
+
+    def test_what_fails_leaves_nothing(self, store: Store) -> None:
+        """An exception inside takes everything back, and the next one writes."""
+        migrate(store)
+
+        def twice() -> None:
+            with store.write() as writer:
+                writer.execute(insert(users).values(user("gone")))
+                writer.execute(insert(users).values(user("gone")))
+
+        with pytest.raises(IntegrityError):
+            twice()
+        with store.write() as writer:
+            writer.execute(insert(users).values(user("there")))
+            assert names(writer) == ["there"]
+
+    def test_ids_are_never_given_again(self, store: Store) -> None:
+        """Not even the id of the newest row, when it is gone."""
+        migrate(store)
+        given = []
+        for name in "abc":
+            with store.write() as writer:
+                made = insert(users).values(user(name)).returning(users.c.id)
+                given.append(writer.execute(made).scalar_one())
+                writer.execute(delete(users))
+        assert given == sorted(set(given))
+
+    def test_counts_of_a_dataset_follow_its_images(self, store: Store) -> None:
+        """Whatever statement changes images, in one row or many, their datasets count them."""
+        migrate(store)
+        with store.write() as writer:
+            writer.execute(insert(users).values(user("a") | {"id": 1}))
+            for number in (1, 2):
+                row = {"id": number, "name": str(number), "owner_id": 1, "created_at": 0}
+                writer.execute(insert(datasets).values(row))
+            shape = {"file_name": "", "width": 1, "height": 1, "created_at": 0}
+            rows = [
+                shape | {"id": n, "path": str(n), "dataset_id": 1 + n % 2, "annotated": n % 3 == 0}
+                for n in range(1, 31)
+            ]
+            writer.execute(insert(images), rows)
+        for statement in (
+            update(images).where(images.c.id > 20).values(deleted=True),
+            update(images).where(images.c.id < 5).values(dataset_id=2),
+            update(images).where(images.c.id % 5 == 0).values(annotated=True, deleted=False),
+            update(images).values(width=2),
+            delete(images).where(images.c.id % 7 == 0),
+        ):
+            with store.write() as writer:
+                writer.execute(statement)
+                kept = select(datasets.c.id, datasets.c.num_images, datasets.c.num_annotated)
+                found = writer.execute(kept.order_by(datasets.c.id)).all()
+                there = select(images.c.dataset_id, images.c.annotated).where(~images.c.deleted)
+                living = writer.execute(there).all()
+            for number, total, marked in found:
+                mine = [annotated for dataset, annotated in living if dataset == number]
+                assert (total, marked) == (len(mine), sum(mine))
+
+
+class TestStore(StoreContract):
+    """The contract, on each kind of database in turn."""
+
+
+def user(name: str) -> dict[str, Any]:
+    named = {"oid": name, "username": name, "username_folded": name}
+    return named | {"password_hash": "", "created_at": 0}
+
+
+def names(connection: Connection) -> list[str]:
+    return list(connection.execute(select(users.c.username).order_by(users.c.id)).scalars())
+
+
+def test_sqlite_is_opened_as_it_must_be(tmp_path: Path) -> None:
+    """Nothing committed is lost at a power failure, and nobody fails at once on a lock."""
     store = Store(tmp_path / "coir.db")
-    migrate(store)
-    migrate(store)
     with store.read() as connection:
-        context = MigrationContext.configure(connection)
-        assert compare_metadata(context, metadata) == []
         found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in PRAGMAS]
     store.close()
     assert found == list(PRAGMAS.values())
@@ -62,20 +197,10 @@ def test_processes_that_start_together_migrate_once(data: Path) -> None:
     assert ended == [(0, "", "")] * 2
 
 
-def test_newer_database_is_refused(tmp_path: Path) -> None:
-    """A database with an unknown revision is not touched; the message says what to do."""
-    store = Store(tmp_path / "coir.db")
-    migrate(store)
-    with store.write() as connection:
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(MigrationError, match=r"newer coir .*9999.*upgrade"):
-        migrate(store)
-    store.close()
-
-
 @pytest.mark.parametrize("word", ["database", "chmod", "damaged", "newer"])
-def test_unusable_data_is_refused(data: Path, word: str) -> None:
+def test_unusable_data_is_refused(tmp_path: Path, word: str) -> None:
     """No database, a secret that others may read, half a secret, a newer database: a sentence."""
+    data = tmp_path / "data"
     data.mkdir()
     if word == "database":
         (data / "coir.db").write_bytes(b"this is no database" * 100)
@@ -120,7 +245,7 @@ def test_restart_keeps_everything(data: Path) -> None:
     cookies, page = dict(admin.cookies), admin.get(f"/api/dataset/{dataset}/data").json()
     first.kill()
     with first.database() as database:
-        database.execute("UPDATE tasks SET completed=0, progress=50")
+        database.execute("UPDATE tasks SET completed=false, progress=50")
     second = Running(data)
     again = second.client(cookies=cookies)
     after = again.get(f"/api/dataset/{dataset}/data").json()
@@ -219,15 +344,16 @@ def test_writers_and_readers_do_not_disturb_each_other(server: Running) -> None:
     assert page["total"] == len(page["images"])
     with server.database() as database:
         counted = database.execute(
-            "SELECT (num_images, num_annotated) = (SELECT count(*), ifnull(sum(annotated), 0)"
+            "SELECT (num_images, num_annotated) = (SELECT count(*),"
+            " coalesce(sum(CASE WHEN annotated THEN 1 ELSE 0 END), 0)"
             " FROM images WHERE dataset_id = datasets.id AND NOT deleted) FROM datasets"
         ).fetchall()
-    assert set(counted) == {(1,)}
+    assert {tuple(map(bool, row)) for row in counted} == {(True,)}
 
 
-def test_failure_inside_tells_nothing(data: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_failure_inside_tells_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """What no handler expected answers 500 without its reason, which is in the log."""
-    app = create_app(Settings.of(data))
+    app = create_app(Settings.of(tmp_path))
     store = app.state.server.store
     with store.write() as connection:
         connection.exec_driver_sql("DROP TABLE sessions")

@@ -8,13 +8,14 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 
+from .databases import Place
 from .running import Running, created, scanned, uploaded
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def own(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A server in which nothing else is deleted."""
-    running = Running(tmp_path_factory.mktemp("undo") / "data")
+    running = Running(place.data(tmp_path_factory.mktemp("undo") / "data"))
     running.user("admin")
     yield running
     code, out, err = running.end()

@@ -9,7 +9,7 @@ from getpass import getpass
 from coir.client import Server, connect
 from coir.client.address import server_url
 from coir.client.credentials import Credentials
-from coir.client.keep import kept
+from coir.client.kept_password import kept
 from coir.errors import AuthenticationFailed, InvalidRequest
 
 __all__ = ["Access", "asked", "open_server"]

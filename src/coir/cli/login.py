@@ -11,7 +11,7 @@ from coir.cli.access import Access, asked, open_server
 from coir.cli.talk import say
 from coir.client.address import server_url
 from coir.client.credentials import Credentials
-from coir.client.keep import forget, keep
+from coir.client.kept_password import forget, keep
 from coir.errors import InvalidRequest
 
 __all__ = ["login", "logout"]

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
+from collections.abc import Mapping, Sequence
 
 from coir.client import routes
 from coir.client.address import server_url
+from coir.client.call import Reach, Way, call
+from coir.client.closing import AsyncClosing, Closing
 from coir.client.credentials import Credentials, credentials_of
-from coir.client.exchange import Operation
+from coir.client.exchange import Operation, Request, query
+from coir.client.operations import (
+    Account,
+    Admin,
+    Annotations,
+    Annotator,
+    Categories,
+    DatasetCalls,
+    Exports,
+    Images,
+    Jobs,
+    Models,
+    Undo,
+)
+from coir.client.reply import decoded
 from coir.client.transport import AsyncTransport, Transport
 from coir.errors import AuthenticationFailed
-from coir.model import DatasetInfo, ServerInfo
+from coir.model import DatasetInfo, DatasetPage, ServerInfo
 
 __all__ = ["AsyncDataset", "AsyncServer", "Dataset", "Server", "connect", "connect_async"]
 
@@ -34,37 +47,48 @@ WRONG_PASSWORD = AuthenticationFailed(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Dataset:
-    """A dataset on a server: what the server tells of it, and the way to reach it."""
+class _Calls(Reach[Way]):
+    """What a server can be asked, in groups; ``info`` is what it said of itself."""
 
-    info: DatasetInfo
-    server: Server = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class AsyncDataset:
-    """A dataset on a server, reached asynchronously."""
-
-    info: DatasetInfo
-    server: AsyncServer = field(repr=False)
-
-
-class Server:
-    """A COCO-Annotator server one is connected to; a context manager that closes itself."""
-
-    def __init__(self, transport: Transport, info: ServerInfo) -> None:
-        self.transport = transport
+    def __init__(self, transport: Way, info: ServerInfo) -> None:
+        super().__init__(transport)
         self.info = info
+        self.account = Account(transport)
+        self.admin = Admin(transport)
+        self.annotations = Annotations(transport)
+        self.annotator = Annotator(transport)
+        self.categories = Categories(transport)
+        self.exports = Exports(transport)
+        self.images = Images(transport)
+        self.jobs = Jobs(transport)
+        self.models = Models(transport)
+        self.undo = Undo(transport)
 
     @property
     def url(self) -> str:
         """The address below which ``/api/`` lies."""
         return self.transport.url
 
-    def datasets(self) -> list[DatasetInfo]:
-        """List the datasets that this user may see (``GET /api/dataset/``)."""
-        return self.transport.run(routes.datasets())
+    @call
+    def datasets(self) -> Operation[list[DatasetInfo]]:
+        """List the datasets that this user may see: ``GET /api/dataset/``."""
+        return routes.datasets()
+
+    @call
+    def dataset_page(self, *, page: int = 1, limit: int = 20) -> Operation[DatasetPage]:
+        """List them, so many a page, counted from 1, with their counts of images.
+
+        ``GET /api/dataset/data``.
+        """
+        request = Request("GET", "/api/dataset/data", query(page=page, limit=limit))
+        return decoded(request, (yield request), DatasetPage)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.url} ({self.info.name} {self.info.version})>"
+
+
+class Server(_Calls[Transport], Closing):
+    """A COCO-Annotator server one is connected to; a context manager that closes itself."""
 
     def dataset(self, wanted: str | int) -> Dataset:
         """Give a dataset by its name or id.
@@ -75,67 +99,51 @@ class Server:
         """
         return Dataset(self.transport.run(routes.dataset(wanted)), self)
 
+    def create_dataset(self, name: str, categories: Sequence[str] = ()) -> Dataset:
+        """Make a dataset: ``POST /api/dataset/``; categories that do not exist are made.
+
+        Raises:
+            InvalidRequest: the name is taken, or can be no folder's.
+
+        """
+        return Dataset(self.transport.run(routes.create_dataset(name, categories)), self)
+
     def close(self) -> None:
         """Close the connections."""
         self.transport.close()
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"<Server {self.url} ({self.info.name} {self.info.version})>"
-
-
-class AsyncServer:
+class AsyncServer(_Calls[AsyncTransport], AsyncClosing):
     """A COCO-Annotator server, asynchronously; use it with ``async with``."""
 
-    def __init__(self, transport: AsyncTransport, info: ServerInfo) -> None:
-        self.transport = transport
-        self.info = info
-
-    @property
-    def url(self) -> str:
-        """The address below which ``/api/`` lies."""
-        return self.transport.url
-
-    async def datasets(self) -> list[DatasetInfo]:
-        """List the datasets that this user may see (``GET /api/dataset/``)."""
-        return await self.transport.run(routes.datasets())
-
     async def dataset(self, wanted: str | int) -> AsyncDataset:
-        """Give a dataset by its name or id.
-
-        Raises:
-            DatasetNotFound: there is none that this user may see.
-
-        """
+        """Give a dataset by its name or id, as `Server.dataset` does."""
         return AsyncDataset(await self.transport.run(routes.dataset(wanted)), self)
+
+    async def create_dataset(self, name: str, categories: Sequence[str] = ()) -> AsyncDataset:
+        """Make a dataset, as `Server.create_dataset` does."""
+        made = await self.transport.run(routes.create_dataset(name, categories))
+        return AsyncDataset(made, self)
 
     async def close(self) -> None:
         """Close the connections."""
         await self.transport.close()
 
-    async def __aenter__(self) -> Self:
-        return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.close()
+class Dataset(DatasetCalls[Transport]):
+    """A dataset on a server: what the server tells of it, and the way to reach it."""
 
-    def __repr__(self) -> str:
-        return f"<AsyncServer {self.url} ({self.info.name} {self.info.version})>"
+    def __init__(self, info: DatasetInfo, server: Server) -> None:
+        super().__init__(server.transport, info)
+        self.server = server
+
+
+class AsyncDataset(DatasetCalls[AsyncTransport]):
+    """A dataset on a server, reached asynchronously."""
+
+    def __init__(self, info: DatasetInfo, server: AsyncServer) -> None:
+        super().__init__(server.transport, info)
+        self.server = server
 
 
 def connect(

@@ -7,11 +7,11 @@ the same operations.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, BinaryIO, TypeAlias, TypeVar
 
-__all__ = ["Answer", "Operation", "Request"]
+__all__ = ["Answer", "Operation", "Request", "given", "query"]
 
 T = TypeVar("T")
 
@@ -24,9 +24,12 @@ READ_TIMEOUT = 60.0
 class Request:
     """What to ask: a method, a path below the server's address, and what goes with it.
 
-    The body is ``json``, or ``form`` fields with ``files`` (name and content by field).
-    ``attempts`` is how often it may be sent when no answer comes or the server is busy;
-    only requests that change nothing are ever sent twice.
+    The body is ``json``, or ``form`` fields with ``files`` (name and content by field; of
+    an open file, from its beginning). ``attempts`` is how often it may be sent when no answer
+    comes or the server is busy; only requests that change nothing are ever sent twice.
+
+    The body of a successful answer goes ``into`` a file from its beginning instead of into
+    memory, or is left to be read while it comes when ``open`` is set.
     """
 
     method: str
@@ -34,7 +37,9 @@ class Request:
     params: Mapping[str, str] = field(default_factory=dict)
     json: Any = None
     form: Mapping[str, str] | None = None
-    files: Mapping[str, tuple[str, bytes]] | None = None
+    files: Mapping[str, tuple[str, bytes | BinaryIO]] | None = None
+    into: BinaryIO | None = None
+    open: bool = False
     attempts: int = 5
     read_timeout: float = READ_TIMEOUT
 
@@ -48,7 +53,8 @@ class Request:
 class Answer:
     """What came back: status, headers with lower-case names, body; seconds it took.
 
-    ``retries`` counts the times the request was sent in vain before.
+    ``retries`` counts the times the request was sent in vain before; ``response`` is the
+    transport's own, where the body was left to be read.
     """
 
     status: int
@@ -56,6 +62,25 @@ class Answer:
     body: bytes
     seconds: float
     retries: int = 0
+    response: Any = None
 
 
 Operation: TypeAlias = Generator[Request, Answer, T]
+
+
+def given(**values: Any) -> dict[str, Any]:
+    """Give the values that are not None: what a body says of the rest is nothing."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def query(**values: Any) -> dict[str, str]:
+    """Give the values that are not None as a query has them: ``true``, ``1,2,3``."""
+    return {name: _text(value) for name, value in values.items() if value is not None}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return value
+    return ",".join(map(str, value)) if isinstance(value, Iterable) else str(value)

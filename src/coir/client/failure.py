@@ -10,7 +10,7 @@ import httpx2
 
 from coir.errors import CoirError, ConnectionFailed, InvalidRequest, TLSFailed, UnexpectedAnswer
 
-__all__ = ["configured", "translated"]
+__all__ = ["configured", "local_files", "translated"]
 
 # The roots of httpx2's exceptions: it has no common one.
 FOREIGN = (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, httpx2.CookieConflict)
@@ -47,6 +47,19 @@ def configured(server: str) -> Iterator[None]:
             "The proxy that the environment names is of a kind that coir cannot use.",
             hint="Check HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY; for a SOCKS proxy, "
             "run: pip install 'httpx2[socks]'",
+        ) from foreign
+
+
+@contextmanager
+def local_files() -> Iterator[None]:
+    """Let only coir's errors out of reading what is sent and writing what comes."""
+    try:
+        yield
+    except OSError as foreign:
+        named = f" {foreign.filename}" if foreign.filename else ""
+        raise CoirError(
+            f"The file{named} could not be read or written: {foreign.strerror or foreign}.",
+            hint="Check that it is there, its permissions, and the space on the disk.",
         ) from foreign
 
 

@@ -43,7 +43,7 @@ def checked(request: Request, answer: Answer) -> Answer:
     Raises:
         AuthenticationFailed: 401.
         PermissionDenied: 403.
-        InvalidRequest: 400 with the server's own message.
+        InvalidRequest: 400 or 410 with the server's own words, or 413.
         ServerFailed: 5xx or 429.
         UnexpectedAnswer: a redirect, or any other status.
 
@@ -80,6 +80,7 @@ def not_json(request: Request, answer: Answer, wrong: Exception) -> UnexpectedAn
 
 def _error(request: Request, answer: Answer) -> CoirError:
     status, message = answer.status, _message(answer)
+    asked = _what(request)
     said = f": {message.rstrip('.')}" if message else ""
     match status:
         case 401:
@@ -95,7 +96,7 @@ def _error(request: Request, answer: Answer) -> CoirError:
             )
         case _ if status >= 500 or status == 429:
             return ServerFailed(
-                f"{_what(request)} failed on the server with status {status}{said}.",
+                f"{asked} failed on the server with status {status}{said}.",
                 hint="Look into the server's log, or try again later.",
                 status=status,
                 retry_after=retry_after(answer),
@@ -103,15 +104,17 @@ def _error(request: Request, answer: Answer) -> CoirError:
         case _ if 300 <= status < 400:
             target = answer.headers.get("location", "elsewhere")
             return UnexpectedAnswer(
-                f"{_what(request)} was redirected to {_shown(target)}; coir does not follow, "
+                f"{asked} was redirected to {_shown(target)}; coir does not follow, "
                 "so that no password travels to another host.",
                 hint="If that is the server you mean, give its address.",
             )
-        case 400 if message:
-            return InvalidRequest(f"The server refused {_what(request)}{said}.")
+        case 413:
+            return InvalidRequest(f"The server refused {asked}{said or ': it is too large'}.")
+        case 400 | 410 if message is not None:
+            return InvalidRequest(f"The server refused {asked}{said}.")
         case _:
             return UnexpectedAnswer(
-                f"{_what(request)} answered with status {status} and {_looks(answer)}.",
+                f"{asked} answered with status {status} and {_looks(answer)}.",
                 hint=NOT_COCO_HINT,
             )
 
@@ -127,11 +130,12 @@ def retry_after(answer: Answer) -> float | None:
         return None
 
 
-def _message(answer: Answer) -> str:
+def _message(answer: Answer) -> str | None:
+    """Give the server's own words, if any; None where the body is no object of JSON."""
     try:
         return msgspec.json.decode(answer.body, type=_Body).message
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return ""
+        return None
 
 
 def _what(request: Request) -> str:

@@ -1,4 +1,7 @@
-"""The routes of the contract as operations, each written once for both transports."""
+"""The operations that connecting and reading are made of, and that others build on.
+
+The rest stands where it is called: in `coir.client.operations`.
+"""
 
 from __future__ import annotations
 
@@ -21,32 +24,24 @@ from coir.model import (
     IdList,
     Image,
     ImageId,
-    Job,
     Page,
     Row,
     ServerInfo,
-    Started,
     User,
 )
 
 __all__ = [
     "all_details",
-    "annotate",
     "categories",
     "create_dataset",
     "dataset",
     "datasets",
-    "delete_image",
     "details",
     "image_ids",
     "images",
     "info",
-    "jobs",
     "login",
     "me",
-    "register",
-    "scan_folder",
-    "upload",
 ]
 
 
@@ -170,54 +165,11 @@ def details(image_id: int) -> Operation[Details | None]:
     return decoded(request, answer, Annotating).image
 
 
-def register(credentials: Credentials) -> Operation[None]:
-    """Register a user, and start a session: ``POST /api/user/register``."""
-    body = {"username": credentials.username, "password": credentials.password}
-    request = Request("POST", "/api/user/register", json=body)
-    checked(request, (yield request))
-
-
 def create_dataset(name: str, categories: Sequence[str] = ()) -> Operation[DatasetInfo]:
     """Create a dataset: ``POST /api/dataset/``; categories that do not exist are created."""
     body = {"name": name, "categories": list(categories)}
     request = Request("POST", "/api/dataset/", json=body)
     return decoded(request, (yield request), DatasetInfo)
-
-
-def scan_folder(dataset_id: int) -> Operation[int]:
-    """Have the server register the files in a dataset's folder; gives the job's id."""
-    request = Request("GET", f"/api/dataset/{dataset_id}/scan", attempts=1)
-    return decoded(request, (yield request), Started).id
-
-
-def jobs() -> Operation[list[Job]]:
-    """List the jobs of the server: ``GET /api/tasks/``."""
-    request = Request("GET", "/api/tasks/")
-    return decoded(request, (yield request), list[Job])
-
-
-def upload(dataset_id: int, name: str, content: bytes) -> Operation[int]:
-    """Upload an image: ``POST /api/image/``; gives its id."""
-    request = Request(
-        "POST",
-        "/api/image/",
-        form={"dataset_id": str(dataset_id)},
-        files={"image": (name, content)},
-    )
-    return decoded(request, (yield request), int)
-
-
-def delete_image(image_id: int) -> Operation[None]:
-    """Delete an image; the server keeps it for undoing: ``DELETE /api/image/{id}``."""
-    request = Request("DELETE", f"/api/image/{image_id}")
-    checked(request, (yield request))
-
-
-def annotate(image_id: int, category_id: int, polygon: Sequence[float]) -> Operation[None]:
-    """Add an annotation: ``POST /api/annotation/``; the polygon is x, y, x, y, … in pixels."""
-    body = {"image_id": image_id, "category_id": category_id, "segmentation": [list(polygon)]}
-    request = Request("POST", "/api/annotation/", json=body)
-    checked(request, (yield request))
 
 
 def _by_id(dataset_id: int) -> Operation[None]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from coir.client import Dataset, Server, connect, routes
+from coir.client import Dataset, Server, connect
 from coir.client.credentials import Credentials
 from coir.demo.pictures import lay_out
 from coir.errors import CoirError
@@ -69,11 +69,12 @@ def open_stage(images: int, tell: Teller) -> Iterator[Stage]:
         data = Path(folder) / "data"
         tell("Starting the server", 0, 1)
         with _process(data) as url:
-            credentials = Credentials("demo", secrets.token_urlsafe(12))
+            password = secrets.token_urlsafe(12)
             with connect(url) as newcomer:
-                newcomer.transport.run(routes.register(credentials))
-            with connect(url, username="demo", password=credentials.password) as server:
+                newcomer.account.register("demo", password)
+            with connect(url, username="demo", password=password) as server:
                 photographs = _fill(server, data, images, tell)
+                credentials = Credentials("demo", password)
                 yield Stage(server, server.dataset(NAME), credentials, photographs)
 
 
@@ -134,16 +135,16 @@ def _uninterrupted() -> Iterator[None]:
 
 
 def _fill(server: Server, data: Path, images: int, tell: Teller) -> int:
-    run = server.transport.run
-    dataset = run(routes.create_dataset(NAME, CATEGORIES))
+    dataset = server.create_dataset(NAME, CATEGORIES)
     tell("Making pictures", 0, images)
     photographs = lay_out(data / "datasets" / NAME, images)
-    job = run(routes.scan_folder(dataset.id))
-    while not (state := next(one for one in run(routes.jobs()) if one.id == job)).completed:
+    job = dataset.scan_folder()
+    while not (state := server.jobs.get(job.id)).completed:
         tell("The server registers them", int(images * state.progress / 100), images)
         time.sleep(0.1)
     some = range(1, images + 1, ANNOTATED_EVERY)
     for done, image_id in enumerate(some):
         tell("Annotating some", done, len(some))
-        run(routes.annotate(image_id, dataset.categories[done % len(CATEGORIES)], SQUARE))
+        category_id = dataset.info.categories[done % len(CATEGORIES)]
+        server.annotations.create(image_id, category_id, segmentation=[SQUARE])
     return photographs

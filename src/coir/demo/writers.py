@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from coir.client import Server, connect, routes
+from coir.client import Server, connect
 from coir.client.credentials import Credentials
 from coir.demo.pictures import generated
 
@@ -87,8 +87,8 @@ def _one_change(server: Server, dataset_id: int, work: Work, mine: list[int], nu
     if random.random() < 0.7:  # noqa: S311 - no secret
         image_id = mine.pop()
         work.deleted.add(image_id)  # before, so that a deletion under way counts as one
-        server.transport.run(routes.delete_image(image_id))
+        server.images.delete(image_id)
     else:
         name = f"new_{number}_{time.monotonic_ns()}.jpg"
         content = generated(len(work.uploaded))
-        work.uploaded.add(server.transport.run(routes.upload(dataset_id, name, content)))
+        work.uploaded.add(server.images.upload(dataset_id, content, name=name))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from array import array
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from contextlib import aclosing, closing
@@ -15,6 +14,7 @@ from weakref import ref
 import anyio
 
 from coir.client.connection import AsyncDataset, Dataset
+from coir.client.transport import AsyncTransport, Transport
 from coir.errors import CoirError
 from coir.model import Image
 from coir.scan.arrays import (
@@ -78,7 +78,7 @@ class Scan(Order[Dataset]):
         run = self._run(rows=True)
         with closing(self._readings(run)) as readings:
             for reading in readings:
-                yield from self.dataset.server.transport.run(run.filled(reading))
+                yield from self._transport.run(run.filled(reading))
 
     def batches(self, size: int) -> Generator[list[Image]]:
         """Give the images in lists of ``size``; the last one may be shorter.
@@ -114,12 +114,12 @@ class Scan(Order[Dataset]):
 
         """
         run = self._run(rows=False)
-        return self.dataset.server.transport.run(run.count())
+        return self._transport.run(run.count())
 
     def newest(self) -> int:
         """Ask for the largest id: one request; 0 when the dataset has no image."""
         run = self._run(rows=False)
-        return self.dataset.server.transport.run(run.newest())
+        return self._transport.run(run.newest())
 
     def array(self) -> Any:
         """Give every image id as a NumPy array of int64; needs the extra 'numpy'.
@@ -140,14 +140,18 @@ class Scan(Order[Dataset]):
         schema = arrow_schema(image_columns(self.fields))
         return as_table(schema, (record_batch(schema, one) for one in self.batches(TABLE_BATCH)))
 
+    @property
+    def _transport(self) -> Transport:
+        return self.dataset.transport.paced(self.throttle)
+
     def _run(self, *, rows: bool) -> Run:
         server = self.dataset.server
-        compiled = server.transport.run(self.compile(self.dataset.info, server.info))
+        compiled = self._transport.run(self.compile(self.dataset.info, server.info))
         return self.run(self.dataset.info, server.url, server.info, compiled, rows=rows)
 
     def _readings(self, run: Run) -> Generator[Reading]:
         self._certificate = None
-        asks: SimpleQueue[tuple[Ask, float] | None] = SimpleQueue()
+        asks: SimpleQueue[Ask | None] = SimpleQueue()
         results: SimpleQueue[Result] = SimpleQueue()
         for _ in range(self.concurrency):
             # Daemons: a server that hangs must not keep an interrupted program from ending.
@@ -156,7 +160,7 @@ class Scan(Order[Dataset]):
             yield from run.begin()
             while not run.plan.done:
                 for ask in run.asks():
-                    asks.put((ask, self.throttle.delay(time.monotonic())))
+                    asks.put(ask)
                 yield from run.report(results.get())
             self._certificate = run.finish()
         finally:
@@ -167,13 +171,11 @@ class Scan(Order[Dataset]):
     def _work(
         self,
         run: Run,
-        asks: SimpleQueue[tuple[Ask, float] | None],
+        asks: SimpleQueue[Ask | None],
         results: SimpleQueue[Result],
     ) -> None:
-        transport = self.dataset.server.transport
-        while (due := asks.get()) is not None:
-            ask, delay = due
-            time.sleep(delay)
+        transport = self._transport
+        while (ask := asks.get()) is not None:
             try:
                 results.put(transport.run(run.operation(ask)))
             except BaseException as error:  # it is raised by the thread that waits
@@ -217,7 +219,7 @@ class AsyncScan(Order[AsyncDataset]):
         run = await self._run(rows=True)
         async with aclosing(self._readings(run)) as readings:
             async for reading in readings:
-                for row in await self.dataset.server.transport.run(run.filled(reading)):
+                for row in await self._transport.run(run.filled(reading)):
                     yield row
 
     async def batches(self, size: int) -> AsyncGenerator[list[Image]]:
@@ -250,12 +252,12 @@ class AsyncScan(Order[AsyncDataset]):
     async def count(self) -> int:
         """Ask the server how many images match, as `Scan.count` does."""
         run = await self._run(rows=False)
-        return await self.dataset.server.transport.run(run.count())
+        return await self._transport.run(run.count())
 
     async def newest(self) -> int:
         """Ask for the largest id, as `Scan.newest` does."""
         run = await self._run(rows=False)
-        return await self.dataset.server.transport.run(run.newest())
+        return await self._transport.run(run.newest())
 
     async def array(self) -> Any:
         """Give every image id as a NumPy array of int64, as `Scan.array` does."""
@@ -267,9 +269,13 @@ class AsyncScan(Order[AsyncDataset]):
         parts = [record_batch(schema, one) async for one in self.batches(TABLE_BATCH)]
         return as_table(schema, parts)
 
+    @property
+    def _transport(self) -> AsyncTransport:
+        return self.dataset.transport.paced(self.throttle)
+
     async def _run(self, *, rows: bool) -> Run:
         server = self.dataset.server
-        compiled = await server.transport.run(self.compile(self.dataset.info, server.info))
+        compiled = await self._transport.run(self.compile(self.dataset.info, server.info))
         return self.run(self.dataset.info, server.url, server.info, compiled, rows=rows)
 
     async def _readings(self, run: Run) -> AsyncGenerator[Reading]:
@@ -281,8 +287,7 @@ class AsyncScan(Order[AsyncDataset]):
                 results: list[Result] = []
                 async with anyio.create_task_group() as tasks:
                     for ask in run.asks():
-                        delay = self.throttle.delay(time.monotonic())
-                        tasks.start_soon(self._send, run, ask, delay, results)
+                        tasks.start_soon(self._send, run, ask, results)
                 for result in results:
                     for reading in run.report(result):
                         yield reading
@@ -290,9 +295,8 @@ class AsyncScan(Order[AsyncDataset]):
         finally:
             run.close()
 
-    async def _send(self, run: Run, ask: Ask, delay: float, results: list[Result]) -> None:
-        await anyio.sleep(delay)
+    async def _send(self, run: Run, ask: Ask, results: list[Result]) -> None:
         try:
-            results.append(await self.dataset.server.transport.run(run.operation(ask)))
+            results.append(await self._transport.run(run.operation(ask)))
         except CoirError as error:
             results.append(Result(ask, error=error))

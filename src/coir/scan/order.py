@@ -10,6 +10,7 @@ from msgspec import to_builtins
 
 from coir.client import routes
 from coir.client.exchange import Operation
+from coir.client.throttle import Throttle
 from coir.errors import InvalidRequest
 from coir.model import DatasetInfo, Image, ImageId, ServerInfo
 from coir.scan.certificate import Certificate, Context
@@ -17,7 +18,6 @@ from coir.scan.details import Filler, checked_fields
 from coir.scan.filter import Compiled, Filter
 from coir.scan.journal import Journal
 from coir.scan.run import Run, Watcher
-from coir.scan.throttle import Throttle
 
 __all__ = ["CONCURRENCY", "Order"]
 

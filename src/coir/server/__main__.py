@@ -1,6 +1,7 @@
 """Starts the server: ``python -m coir.server --data DIR [--host HOST] [--port PORT]``."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -14,9 +15,10 @@ def main() -> int:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=5000)
+    parser.add_argument("--database", default=os.environ.get("COIR_DATABASE", ""))
     given = parser.parse_args()
     try:
-        return serve(Settings.of(data=given.data, host=given.host, port=given.port))
+        return serve(Settings.of(**vars(given)))
     except StartError as error:
         sys.stderr.write(f"coir cannot serve: {error}\n")
         return 1

@@ -42,6 +42,7 @@ from coir.server.store.tables import (
     users,
 )
 from coir.server.tokens import bearer
+from coir.server.trace import current
 
 
 def signed_in(request: Request) -> Caller:
@@ -51,6 +52,8 @@ def signed_in(request: Request) -> Caller:
     found = state.sessions.caller(request.cookies.get(COOKIE), authorization, address(request))
     if found is None:
         raise unauthorized(bearer(authorization) is not None)
+    if (trace := current()) is not None:
+        trace.user = found.id
     if found.scope is not None:
         _within(found.scope, request.method, request.scope["route"].path_format)
     return found
@@ -108,7 +111,7 @@ def visible_dataset_ids(caller: Caller) -> Select[tuple[int]]:
     return select(datasets.c.id).where(visible_datasets(caller))
 
 
-def viewers(dataset_id: int) -> Select[tuple[int]]:
+def viewers(dataset_id: int) -> Select[int]:
     """The ids of the users who may see a dataset: `visible_datasets` from the other side."""
     living = and_(datasets.c.id == dataset_id, datasets.c.deleted == false())
     owner = select(datasets.c.owner_id).where(living)
@@ -119,7 +122,7 @@ def viewers(dataset_id: int) -> Select[tuple[int]]:
     )
 
 
-def task_viewers(task_id: int) -> Select[tuple[int]]:
+def task_viewers(task_id: int) -> Select[int]:
     """The ids of the users who may see a job: `visible_tasks` from the other side."""
     task = tasks.c.id == task_id
     creator = select(tasks.c.creator_id).where(task)

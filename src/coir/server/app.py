@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from html import escape
-from threading import BoundedSemaphore
+from pathlib import Path
+from threading import BoundedSemaphore, Event
 
 from fastapi import FastAPI, Request
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, DataError
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Match
 
 from coir.server.answers import NOT_FOUND_HTML, REDIRECT_HTML, Refusal, answer
 from coir.server.attempts import Attempts
+from coir.server.claims import Claims
 from coir.server.edge import Edge, TooLargeError
 from coir.server.folders import Folders
 from coir.server.jobs import Jobs
+from coir.server.live.announcement import Announcements
+from coir.server.live.channel import Channel
+from coir.server.live.gate import Gate
 from coir.server.passwords import Passwords
 from coir.server.routes import ROUTERS
 from coir.server.secret import read_or_create
@@ -27,6 +32,7 @@ from coir.server.state import ServerState
 from coir.server.store.engine import Store
 from coir.server.store.migration import migrate
 from coir.server.tokens import Tokens
+from coir.server.trace import Tracing
 
 # Lists of ids that may be read at the same time: each holds a connection and 3 MB (measured), for
 # a minute at most.
@@ -41,12 +47,14 @@ def open_state(settings: Settings) -> ServerState:
     try:
         settings.datasets.mkdir(parents=True, exist_ok=True)
         secret = read_or_create(settings.secret)
-        # It holds password hashes; SQLite gives its side files the mode of the database.
-        settings.database.touch(mode=0o600)
+        if isinstance(settings.store, Path):
+            # It holds password hashes; SQLite gives its side files the mode of the database.
+            settings.store.touch(mode=0o600)
     except OSError as error:
         raise StartError(f"{settings.data} cannot be used: {error}") from error
     store = _opened_store(settings)
     passwords, attempts, tokens = Passwords(), Attempts(store), Tokens(store)
+    announcements = Announcements()
     return ServerState(
         settings=settings,
         store=store,
@@ -55,18 +63,20 @@ def open_state(settings: Settings) -> ServerState:
         attempts=attempts,
         sessions=Sessions(store, secret, passwords, attempts, tokens),
         tokens=tokens,
-        jobs=Jobs(store),
+        jobs=Jobs(store, Claims(settings.claims), announcements.progress),
+        announcements=announcements,
         snapshots=BoundedSemaphore(SNAPSHOTS),
+        draining=Event(),
     )
 
 
 def _opened_store(settings: Settings) -> Store:
-    store = Store(settings.database)
+    store = Store(settings.store)
     try:
         migrate(store)
     except DatabaseError as error:
         store.close()
-        raise StartError(f"{settings.database} cannot be opened: {error.orig}") from error
+        raise StartError(f"{store.name} cannot be opened: {error.orig}") from error
     except BaseException:
         store.close()
         raise
@@ -76,24 +86,31 @@ def _opened_store(settings: Settings) -> Store:
 def create_app(settings: Settings) -> FastAPI:
     """The application over an opened data directory; its jobs run while it is served."""
     state = open_state(settings)
+    channel = Channel(state.store, state.sessions, state.announcements)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         state.tokens.open()
         state.jobs.open()
+        channel.open()
         yield
+        await channel.close()
         state.jobs.close()
         state.tokens.close()
         state.store.close()
 
     app = FastAPI(lifespan=lifespan, redirect_slashes=False, openapi_url=None)  # routes/openapi.py
     app.state.server = state
+    app.state.channel = channel
     for router in ROUTERS:
         app.include_router(router)
     app.add_exception_handler(Refusal, _refusal)
+    app.add_exception_handler(DataError, _not_storable)
     app.add_exception_handler(TooLargeError, _too_large)
     app.add_exception_handler(HTTPException, _no_route)
+    app.add_middleware(Gate, channel=channel, settings=settings)
     app.add_middleware(Edge, settings=settings, routes=app.router.routes)
+    app.add_middleware(Tracing)  # added last: the outermost
     return app
 
 
@@ -102,6 +119,11 @@ async def _refusal(_: Request, error: Exception) -> Response:
     response = answer(error.body, error.status)
     response.headers.update(error.headers)
     return response
+
+
+async def _not_storable(_: Request, error: Exception) -> Response:  # noqa: ARG001
+    """PostgreSQL refuses texts with NUL, which SQLite takes."""
+    return answer({"message": "The request has a value that the database cannot hold."}, 400)
 
 
 async def _too_large(_: Request, error: Exception) -> Response:

@@ -18,13 +18,13 @@ from sqlalchemy import (
     Select,
     Text,
     and_,
+    cast,
     exists,
     false,
     func,
     or_,
     select,
     true,
-    type_coerce,
 )
 
 from coir.coco import written
@@ -244,8 +244,7 @@ class Contents:
 
 def _columns(table: Any, names: Collection[str], texts: tuple[str, ...]) -> list[Any]:
     return [
-        type_coerce(table.c[name], Text).label(name) if name in texts else table.c[name]
-        for name in names
+        cast(table.c[name], Text).label(name) if name in texts else table.c[name] for name in names
     ]
 
 
@@ -254,4 +253,4 @@ def _value(name: str, value: Any, texts: tuple[str, ...]) -> Any:
 
 
 def _filled(name: str) -> ColumnElement[bool]:
-    return type_coerce(annotations.c[name], Text).not_in(EMPTY)
+    return cast(annotations.c[name], Text).not_in(EMPTY)

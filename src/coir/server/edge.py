@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from coir.server.answers import answer
 from coir.server.settings import Settings
 from coir.server.stream import HEAD
+from coir.server.trace import current
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,17 @@ MAX_BODY_BYTES = 10 * 1024 * 1024
 MULTIPART_BYTES = 64 * 1024
 UPLOAD_PATHS = ("/api/image/", "/api/model/maskrcnn")
 COCO_PATH = re.compile(r"/api/dataset/[0-9]+/(coco|export)")
+
+
+# An answer is data: opened as a page it runs, loads and frames nothing. The page for people says
+# itself what it needs.
+SECURITY = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'",
+    "X-Frame-Options": "DENY",  # for browsers that do not know frame-ancestors
+    "Referrer-Policy": "no-referrer",  # an address names datasets and folders
+}
 
 
 class TooLargeError(Exception):
@@ -74,10 +86,13 @@ class Edge:
         try:
             await self._app(scope, receive, watched)
         except Exception:
-            log.exception("%s %s failed", scope["method"], scope["path"])
+            log.exception("%s %s failed", scope["method"], _route(scope))
             if started:
                 raise  # half an answer is under way: the connection must break
             await answer({"message": "Internal Server Error"}, 500)(scope, receive, send)
+        finally:
+            if (trace := current()) is not None:
+                trace.route = _route(scope)
 
     def _allowed(self, scope: Scope) -> list[str]:
         """The methods that the path answers to, in the recorded order; none for no route."""
@@ -91,6 +106,11 @@ class Edge:
             return []
         found |= {"OPTIONS"} | ({"HEAD"} if "GET" in found else set())
         return [method for method in METHODS if method in found]
+
+
+def _route(scope: Scope) -> str | None:
+    """The route that the router found, as the API describes it."""
+    return getattr(scope.get("route"), "path_format", None)
 
 
 def _options(allowed: Sequence[str]) -> Response:
@@ -127,7 +147,11 @@ def _with_headers(send: Send, origin: str | None) -> Send:
             headers.add_vary_header("Cookie")
             if origin:
                 headers.add_vary_header("Origin")
-            headers["X-Content-Type-Options"] = "nosniff"
+            for name, value in SECURITY.items():
+                headers.setdefault(name, value)
+            # What can be asked for again with its ETag may be kept, by the browser alone.
+            keeping = "private, no-cache" if "etag" in headers else "no-store"
+            headers.setdefault("Cache-Control", keeping)
         await send(message)
 
     return inner

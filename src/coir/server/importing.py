@@ -12,7 +12,7 @@ from mmap import mmap
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, Text, bindparam, false, insert, select, type_coerce, update
+from sqlalchemy import Connection, Row, Text, bindparam, cast, false, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from coir.coco import (
@@ -34,6 +34,7 @@ from coir.server.folders import logical_directory
 from coir.server.jobs import Job
 from coir.server.sessions import Caller
 from coir.server.store.engine import Store, now_ms
+from coir.server.store.functions import written
 from coir.server.store.tables import annotations, categories, datasets, images
 
 GROUP = "Annotation Import"
@@ -325,7 +326,7 @@ def _there(
     So that a living one is taken as present before a deleted one is restored.
     """
     found: dict[tuple[int, bytes], list[int]] = defaultdict(list)
-    texts = [type_coerce(annotations.c[name], Text) for name in ("segmentation", "keypoints")]
+    texts = [cast(annotations.c[name], Text) for name in ("segmentation", "keypoints")]
     asked = (
         select(
             annotations.c.id,
@@ -363,7 +364,7 @@ def _row(marked: Marked, made: Content, image_id: int) -> tuple[Any, ...]:
 
 _INSERT = insert(annotations).values(
     {
-        name: bindparam(f"p_{name}", type_=Text() if name in JSON_COLUMNS else None)
+        name: written(f"p_{name}") if name in JSON_COLUMNS else bindparam(f"p_{name}")
         for name in (*COLUMNS, "dataset_id", "creator_id", "created_at")
     }
 )

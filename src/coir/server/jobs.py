@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, false, insert, select, update
 
+from coir.server.claims import Claims
 from coir.server.store.engine import Store, now_ms
 from coir.server.store.tables import task_logs, tasks
 
@@ -30,12 +31,28 @@ class JobStopped(Exception):
     """The server ends while a job runs."""
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a job is, as its listeners are told."""
+
+    id: int
+    progress: float
+    errors: int
+    warnings: int
+
+
+Listener = Callable[[Progress], None]
+
+
 class Job:
     """One running job. Its log is kept in memory until `save` puts it beside the job's work."""
 
-    def __init__(self, store: Store, task_id: int, stopping: threading.Event) -> None:
+    def __init__(
+        self, store: Store, task_id: int, stopping: threading.Event, listener: Listener
+    ) -> None:
         self._store = store
         self._stopping = stopping
+        self._listener = listener
         self._lines: list[dict[str, object]] = []
         self.task_id = task_id
         self.errors = 0
@@ -56,7 +73,16 @@ class Job:
         self._log("ERROR", line)
 
     def save(self, connection: Connection, progress: float, *, completed: bool = False) -> None:
-        """Write the log and the progress in the transaction of the work they speak of."""
+        """Write the log and the progress in the transaction of the work they speak of.
+
+        The listener is told at once, though work in one transaction is not committed yet; but
+        not of the end, which `finish` tells.
+        """
+        self._write(connection, progress, completed=completed)
+        if not completed:
+            self._tell(progress)
+
+    def _write(self, connection: Connection, progress: float, *, completed: bool) -> None:
         if self._lines:
             connection.execute(insert(task_logs), self._lines)
         connection.execute(
@@ -79,7 +105,11 @@ class Job:
     def finish(self) -> None:
         """Mark the job as completed."""
         with self._store.write() as connection:
-            self.save(connection, 100.0, completed=True)
+            self._write(connection, 100.0, completed=True)
+        self._tell(100.0)  # whoever asks now for what was made finds it
+
+    def _tell(self, progress: float) -> None:
+        self._listener(Progress(self.task_id, progress, self.errors, self.warnings))
 
     def _log(self, level: str, line: str) -> None:
         self._lines.append({"task_id": self.task_id, "at": now_ms(), "level": level, "line": line})
@@ -91,24 +121,34 @@ Work = Callable[[Job], None]
 class Jobs:
     """Runs jobs one after the other: they write, and there is one writer."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, claims: Claims, listener: Listener) -> None:
         self._store = store
-        self._queue: queue.SimpleQueue[tuple[int, Work] | None] = queue.SimpleQueue()
+        self._claims = claims
+        self._listener = listener
+        self._queue: queue.SimpleQueue[tuple[int, str, Work] | None] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="coir-jobs")
 
     def open(self) -> None:
-        """Report the jobs that an earlier end interrupted, and begin to work."""
+        """Report the jobs that an earlier end interrupted, and begin to work.
+
+        Those of another process that is alive go on.
+        """
         with self._store.write() as connection:
-            for (task_id,) in connection.execute(
-                select(tasks.c.id).where(tasks.c.completed == false())
+            for task_id, key in connection.execute(
+                select(tasks.c.id, tasks.c.key).where(tasks.c.completed == false())
             ).all():
-                self._interrupted(connection, task_id)
+                if not self._claims.held(key):
+                    self._interrupted(connection, task_id)
         self._thread.start()
 
-    def close(self) -> None:
+    def stop(self) -> None:
         """Stop at the next safe point; what waits is reported at the next start."""
         self._stopping.set()
+
+    def close(self) -> None:
+        """Stop, and wait for it."""
+        self.stop()
         self._queue.put(None)
         self._thread.join()
 
@@ -137,7 +177,10 @@ class Jobs:
                 )
             ).first()
             if join and running is not None:
-                return Ticket(running.key, running.id, running.name)
+                if self._claims.held(running.key):
+                    return Ticket(running.key, running.id, running.name)
+                self._interrupted(connection, running.id)
+            self._claims.hold(key)  # before others can see the job
             task_id: int = connection.execute(
                 insert(tasks)
                 .values(
@@ -150,23 +193,29 @@ class Jobs:
                 )
                 .returning(tasks.c.id)
             ).scalar_one()
-        self._queue.put((task_id, work))
+        self._queue.put((task_id, key, work))
         return Ticket(key, task_id, name)
 
     def _run(self) -> None:
         while (item := self._queue.get()) is not None and not self._stopping.is_set():
-            task_id, work = item
-            job = Job(self._store, task_id, self._stopping)
+            task_id, key, work = item
+            job = Job(self._store, task_id, self._stopping, self._listener)
             try:
-                work(job)
-            except JobStopped:
-                with self._store.write() as connection:
-                    self._interrupted(connection, task_id)
-                continue
-            except Exception as error:
-                log.exception("job %d failed", task_id)
-                job.error(f"The job failed: {type(error).__name__}; see the server's log.")
-            job.finish()
+                self._do(work, job)
+            finally:
+                self._claims.release(key)
+
+    def _do(self, work: Work, job: Job) -> None:
+        try:
+            work(job)
+        except JobStopped:
+            with self._store.write() as connection:
+                self._interrupted(connection, job.task_id)
+            return
+        except Exception as error:
+            log.exception("job %d failed", job.task_id)
+            job.error(f"The job failed: {type(error).__name__}; see the server's log.")
+        job.finish()
 
     def _interrupted(self, connection: Connection, task_id: int) -> None:
         line = "The server ended while this job ran: start it again."

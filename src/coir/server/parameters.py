@@ -93,6 +93,8 @@ def required_text(given: dict[str, Any], name: str, where: str = IN_JSON) -> str
         raise invalid({name: f"Missing required parameter in {where}"})
     if not isinstance(value, str):
         raise invalid({name: f"{name} must be a text"})
+    if "\0" in value:
+        raise invalid({name: f"{name} cannot contain the character NUL"})
     return value
 
 
@@ -107,9 +109,9 @@ def texts(given: dict[str, Any], name: str) -> list[str]:
     if value is None:
         return []
     if isinstance(value, str):
-        return [value]
+        return [required_text(given, name)]
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return value
+        return [required_text({name: item}, name) for item in value]
     raise invalid({name: f"{name} must be a list of texts"})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Event
 
 from fastapi import Request
 
@@ -32,6 +32,7 @@ class ServerState:
     jobs: Jobs
     announcements: Announcements
     snapshots: BoundedSemaphore
+    draining: Event  # set when the server is about to end
 
 
 def state_of(request: Request) -> ServerState:

@@ -3,7 +3,20 @@
 from collections import Counter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, distinct, false, func, or_, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Float,
+    Row,
+    and_,
+    cast,
+    distinct,
+    false,
+    func,
+    or_,
+    select,
+)
 
 from coir.server.store.tables import annotations, categories, images, shares, users
 
@@ -19,15 +32,15 @@ def of(connection: Connection, dataset: Row[Any]) -> dict[str, Any]:
     )
     width, height, spent, average = connection.execute(
         select(
-            func.avg(images.c.width),
-            func.avg(images.c.height),
-            func.sum(images.c.milliseconds),
-            func.avg(images.c.milliseconds),
+            _average(images.c.width),
+            _average(images.c.height),
+            cast(func.sum(images.c.milliseconds), BigInteger),
+            _average(images.c.milliseconds),
         ).where(on_images)
     ).one()
     number, area, time = connection.execute(
         select(
-            func.count(), func.avg(annotations.c.area), func.avg(annotations.c.milliseconds)
+            func.count(), _average(annotations.c.area), _average(annotations.c.milliseconds)
         ).where(there)
     ).one()
     of_each, images_of_each = _categories(connection, dataset, there)
@@ -51,6 +64,11 @@ def of(connection: Connection, dataset: Row[Any]) -> dict[str, Any]:
         "images_per_category": images_of_each,
         "users": _users(connection, members, there),
     }
+
+
+def _average(column: ColumnElement[Any]) -> ColumnElement[float]:
+    """PostgreSQL's of integers is a decimal number, which JSON has no form for."""
+    return cast(func.avg(column), Float)
 
 
 def _members(connection: Connection, dataset: Row[Any]) -> dict[int, str]:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+
+from coir.server.jobs import Progress
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +51,14 @@ class Announcements:
         """Hand an announcement over; never waits."""
         loop = self._loop
         if loop is not None:
-            loop.call_soon_threadsafe(self._put, announcement)
+            # A loop that ended meanwhile has nobody left to tell.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._put, announcement)
+
+    def progress(self, progress: Progress) -> None:
+        """Tell how far a job is."""
+        data = dataclasses.asdict(progress)
+        self.tell(Announcement("taskProgress", data, task_id=progress.id))
 
     async def next(self) -> Announcement:
         """The next one, in the order in which they were told."""

@@ -9,9 +9,8 @@ from typing import Any, Final
 
 import socketio
 from anyio import CapacityLimiter, to_thread
-from engineio.packet import MESSAGE, PONG, Packet
+from engineio.packet import Packet
 from engineio.payload import Payload
-from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import Receive, Scope, Send
 
@@ -36,9 +35,10 @@ MAX_BYTES = 1024 * 1024
 PING_SECONDS = 25
 PONG_SECONDS = 60
 HEARTBEAT_SECONDS = 10  # a third of a lease
-CLOSE_SECONDS = 2  # for a client to take its last packet
+CLOSE_SECONDS = 1  # for a client to take its last packet
 # Packets that wait for one client; one that reads nothing must not fill the memory.
 MAX_BACKLOG = 1000
+ACTIONS = ("create", "modify", "delete")
 THREADS = 4  # of the server's, so that events cannot take all of them from the routes
 
 Payload.max_decode_packets = MAX_PACKETS  # the library's own way to set it
@@ -85,7 +85,7 @@ class Channel:
         self.is_open = True
 
     async def end_all(self) -> None:
-        """Take no more connections and end those that there are: a server does not wait for polls."""
+        """Take no more connections, and end those that there are."""
         self.is_open = False
         ends = [self._end(connection_id) for connection_id in list(self._server.environ)]
         await asyncio.gather(*ends)
@@ -105,8 +105,8 @@ class Channel:
         await self._server.handle_request(scope, receive, send)
 
     async def answer(self, connection_id: str, packet: str) -> None:
-        """Answer the ping of a client."""
-        await self._server.eio.send_packet(connection_id, Packet(PONG, data=packet[1:]))
+        """Send a connection a packet that the server behind would not send by itself."""
+        await self._server.eio.send_packet(connection_id, Packet(encoded_packet=packet))
 
     def credentials(self, connection_id: str) -> Credentials | None:
         """What was shown when a connection was opened; None when there is no such one."""
@@ -201,13 +201,13 @@ class Channel:
             marks = self._presence.leave(sid, image_id)
         self._tell_marks(marks, sid)
 
-    def _pass_on(self, sid: str, visitor: Visitor, given: dict[str, Any]) -> None:
+    def _pass_on(self, _: str, visitor: Visitor, given: dict[str, Any]) -> None:
         """Tell what a page has drawn, as it says it, but only of an annotation that it sees."""
         caller = self._editor(visitor)
         shown = given.get("annotation")
         annotation_id = integer(shown, "id") if isinstance(shown, dict) else None
-        if annotation_id is None or given.get("action") not in ("create", "modify", "delete"):
-            raise refused("An annotation has an id, and was created, modified or deleted.")
+        if shown is None or annotation_id is None or given.get("action") not in ACTIONS:
+            raise refused(f"An annotation has an id, and its action is one of {ACTIONS}.")
         with self._store.read() as connection:
             row = visible_annotation(connection, caller, annotation_id)
         if shown.get("image_id", row.image_id) != row.image_id:
@@ -256,10 +256,12 @@ class Channel:
     def _viewers(self, announcement: Announcement) -> set[int]:
         if announcement.task_id is not None:
             asked = task_viewers(announcement.task_id)
-        else:
+        elif announcement.dataset_id is not None:
             asked = viewers(announcement.dataset_id)
+        else:
+            return set()
         with self._store.read() as connection:
-            return set(connection.execute(asked).scalars())
+            return {user_id for (user_id,) in connection.execute(asked)}
 
     async def _beat(self) -> None:
         """Prolong this process's marks, end those that nobody prolongs, and ended sessions."""

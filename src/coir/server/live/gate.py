@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 from anyio import to_thread
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
-from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from coir.server.answers import Refusal, answer, refused, unauthorized
@@ -32,7 +31,7 @@ class Gate:
     def __init__(self, app: ASGIApp, channel: Channel, settings: Settings) -> None:
         self._app = app
         self._channel = channel
-        self._origins = frozenset(settings.allowed_origins)
+        self._origins = frozenset(filter(None, map(str.strip, settings.origins.split(","))))
         self._transport = Transport(channel.serve, channel.answer)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -57,7 +56,7 @@ class Gate:
         if asked.sid is None:
             visitor = await self._visitor(connection, shown)
             scope = dict(scope) | {VISITOR: visitor}
-        elif self._channel.credentials(asked.sid) != shown:
+        elif not _agree(shown, self._channel.credentials(asked.sid)):
             raise refused("There is no such connection; begin a new one.")
         if scope["type"] == "websocket":
             await self._transport.websocket(asked, scope, receive, send)
@@ -101,7 +100,7 @@ class Gate:
             if headers.get("sec-fetch-site") in ("cross-site", "same-site"):
                 raise refused("This request cannot come from another site.", 403)
         elif origin not in self._origins and _host(origin) != headers.get("host", "").lower():
-            raise refused(f"Pages of {origin} may not connect; see --allow-origin.", 403)
+            raise refused(f"Pages of {origin} may not connect; see --origins.", 403)
 
 
 def _asked(connection: HTTPConnection) -> Asked:
@@ -129,6 +128,18 @@ def _credentials(connection: HTTPConnection) -> Credentials:
     return Credentials(cookie, connection.headers.get("authorization"))
 
 
+def _agree(shown: Credentials, opened: Credentials | None) -> bool:
+    """Whether a request may use a connection: clients in Python show nothing after the handshake.
+
+    The connection's id is a secret; but a page whose user has changed begins anew.
+    """
+    return (
+        opened is not None
+        and shown.cookie in (None, opened.cookie)
+        and shown.authorization in (None, opened.authorization)
+    )
+
+
 def _host(origin: str) -> str | None:
     try:
         return urlsplit(origin).netloc.lower()
@@ -142,10 +153,9 @@ async def _body(receive: Receive) -> bytes:
         message: Message = await receive()
         if message["type"] == "http.disconnect":
             raise MalformedError("half of a request")
-        body += message.get("body", b"")
+        part: bytes = message.get("body", b"")
+        body += part
         if len(body) > MAX_BYTES:
             raise refused(f"The request is larger than {MAX_BYTES} bytes.", 413)
         if not message.get("more_body"):
             return body
-
-

@@ -125,9 +125,7 @@ class Presence:
         with self._store.write() as connection:
             return self._end(connection, where, now_ms())
 
-    def _end(
-        self, connection: Connection, where: ColumnElement[bool], moment: int
-    ) -> list[Mark]:
+    def _end(self, connection: Connection, where: ColumnElement[bool], moment: int) -> list[Mark]:
         """Delete leases and keep account of the time; gives the marks that vanish with them."""
         asked = select(presence, users.c.username).join(users, users.c.id == presence.c.user_id)
         rows = connection.execute(asked.where(where)).all()

@@ -21,6 +21,7 @@ from coir.server.live.packets import REVISIONS, SEPARATOR, MalformedError, Revis
 
 CONNECT = "40"  # the beginning of the default namespace
 CLOSE = "1"
+NOTHING = "6"
 MALFORMED = 1007  # the status with which a WebSocket ends that sent no packets
 
 
@@ -90,6 +91,8 @@ class Transport:
             if one.answered is not None:
                 await self._answer(asked.sid, one.answered)
         passed = [one.passed for one in taken if one.passed is not None]
+        if CLOSE in passed:  # the server behind leaves a poll waiting
+            await self._answer(asked.sid, NOTHING)
         reply = Reply(200, b"OK")
         if passed:
             reply = await self._ask(scope, asked.sid, *passed)
@@ -126,8 +129,8 @@ class Transport:
         if reply.status != 200:
             return PlainTextResponse(reply.body, reply.status)
         shown = list(_outward(asked.revision, packets))
-        # A poll that brings nothing still brings a packet: 6 is the one without a meaning.
-        return PlainTextResponse(asked.revision.join(shown or ["6"]))
+        # A poll that brings nothing still brings a packet.
+        return PlainTextResponse(asked.revision.join(shown or [NOTHING]))
 
 
 class _Stream:
@@ -154,7 +157,7 @@ class _Stream:
                 # The server behind goes back to polling only when the first packet on a
                 # WebSocket is a wrong one; at the end of it, it would answer each poll at once.
                 self._trying = False
-                return _text("6")
+                return _text(NOTHING)
         self._trying = False
         return message
 
@@ -177,10 +180,8 @@ class _Stream:
             if message["type"] != "websocket.receive":
                 return message
             try:
-                packet = message.get("text")
-                if packet is None:
-                    raise MalformedError("binary")
-                taken = self._asked.revision.inward(packet)
+                # A binary message is no packet, as an empty one is none.
+                taken = self._asked.revision.inward(message.get("text") or "")
             except MalformedError as error:
                 closing = {"type": "websocket.close", "code": MALFORMED, "reason": str(error)}
                 await self.send(closing)

@@ -10,7 +10,7 @@ from coir.server.sessions import Caller, Sessions
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a handshake showed; whatever uses its connection shows the same."""
+    """What a handshake showed."""
 
     cookie: str | None
     authorization: str | None

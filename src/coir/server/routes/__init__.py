@@ -8,6 +8,7 @@ from coir.server.routes.category import router as category
 from coir.server.routes.coco import router as coco
 from coir.server.routes.dataset import router as dataset
 from coir.server.routes.export import router as export
+from coir.server.routes.health import router as health
 from coir.server.routes.ids import router as ids
 from coir.server.routes.image import router as image
 from coir.server.routes.info import router as info
@@ -20,6 +21,7 @@ from coir.server.routes.undo import router as undo
 from coir.server.routes.user import router as user
 
 ROUTERS = (
+    health,
     info,
     openapi,
     undo,

@@ -79,8 +79,8 @@ def _elapsed(started: float) -> int:
 
 def _image(connection: Connection, row: Row[Any]) -> dict[str, Any]:
     """The image as `/api/image/` lists it, with the neighbours by file name and then id."""
-    here = annotating(connection, presence.c.image_id == row.id).get(row.id, [])
-    more = CONSTANTS | {"events": [], "annotating": here}
+    marks = annotating(connection, presence.c.image_id == row.id)
+    more = CONSTANTS | {"events": [], "annotating": marks.get(row.id, [])}
     mapped = dict(row._mapping) | more  # noqa: SLF001 - SQLAlchemy's public name
     shown = {name: mapped[name] for name in FIELDS}
     place = tuple_(images.c.file_name, images.c.id)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request, Response
-from sqlalchemy import Connection, and_, false, func, insert, select, update
+from sqlalchemy import Connection, and_, false, func, insert, select, true, update
 from starlette.datastructures import UploadFile
 from starlette.responses import FileResponse
 
@@ -25,6 +25,7 @@ from coir.server.access import (
 from coir.server.answers import Refusal, answer, invalid, refused, unsuccessful
 from coir.server.contents import ONE, Contents
 from coir.server.folders import Incoming, OutsideError, logical_directory, segments
+from coir.server.live.presence import annotating
 from coir.server.pagination import page_count
 from coir.server.parameters import Body, integer, integers, parsed_integer, query, truth
 from coir.server.pictures import THUMBNAIL, PictureError, as_jpeg, has_picture_name, measure

@@ -42,7 +42,7 @@ def info(request: Request) -> Response:
         CONTRACT
         | {
             "total_users": total,
-            "allow_registration": state.settings.allow_registration,
+            "allow_registration": state.settings.registration,
             "coir": {"version": VERSION, "features": list(FEATURES)},
         }
     )

@@ -22,7 +22,7 @@ router = APIRouter(prefix="/api/user")
 def register(request: Request, body: Body) -> Response:
     """Make a user and sign in; the first one is the administrator."""
     state = state_of(request)
-    if not state.settings.allow_registration:
+    if not state.settings.registration:
         raise unsuccessful("Registration of new accounts is disabled.")
     username = user.checked_username(required_text(body, "username"))
     text = user.checked_password(required_text(body, "password"))

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable
 from operator import eq, ge, gt, le, lt
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, false, func, not_, or_, true
+from sqlalchemy import ColumnElement, and_, exists, false, func, literal, not_, or_, true
 
 from coir.server.filters import Condition
+from coir.server.store.functions import ends_with, folded, position
 from coir.server.store.tables import annotations, images
 
 Column = ColumnElement[Any]
@@ -75,13 +76,13 @@ def _category_clause(operator: str, value: Any) -> ColumnElement[bool]:
 
 def _text_clause(column: Column, operator: str, value: str) -> ColumnElement[bool]:
     # Not LIKE: SQLite's folds ASCII, and only that, whether wanted or not.
+    text: Column = literal(value)
     if operator.startswith("i"):
-        column, value, operator = func.lower(column), value.lower(), operator[1:]
+        column, text, operator = folded(column), folded(text), operator[1:]
     if operator == "exact":
-        return column == value
+        return column == text
     if operator == "contains":
-        return func.instr(column, value) > 0
-    length = len(value)
+        return position(column, text) > 0
     if operator == "startswith":
-        return func.substr(column, 1, length) == value
-    return and_(func.length(column) >= length, func.substr(column, -length) == value)
+        return func.substr(column, 1, func.length(text)) == text
+    return ends_with(column, text)

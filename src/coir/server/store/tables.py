@@ -1,7 +1,7 @@
 """The tables. Timestamps are integers: milliseconds since 1970 in UTC, as the wire has them.
 
-Ids are AUTOINCREMENT: they ascend and are never reused, also after a row is gone, because a
-client's high-water mark and a mirror's tombstones rely on it.
+Ids are AUTOINCREMENT, on PostgreSQL of a sequence: they ascend and are never reused, also after a
+row is gone, because a client's high-water mark and a mirror's tombstones rely on it.
 """
 
 from sqlalchemy import (
@@ -22,6 +22,10 @@ from sqlalchemy import (
 
 # SQLite numbers rows itself only for the type INTEGER; PostgreSQL wants bigint.
 Id = BigInteger().with_variant(Integer, "sqlite")
+# What a filter may compare with any 64-bit number, which PostgreSQL refuses for its INTEGER.
+Whole = Integer().with_variant(BigInteger(), "postgresql")
+# Ordered by code points, as SQLite does it: a folder is a range of paths.
+Words = Text().with_variant(Text(collation="C"), "postgresql")
 
 metadata = MetaData(
     naming_convention={
@@ -134,21 +138,21 @@ images = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("dataset_id", Id, ForeignKey("datasets.id"), nullable=False),
-    Column("path", Text, nullable=False),  # /datasets/NAME/…, as the wire shows it
-    Column("file_name", Text, nullable=False),
-    Column("width", Integer, nullable=False),
-    Column("height", Integer, nullable=False),
+    Column("path", Words, nullable=False),  # /datasets/NAME/…, as the wire shows it
+    Column("file_name", Words, nullable=False),
+    Column("width", Whole, nullable=False),
+    Column("height", Whole, nullable=False),
     Column("annotated", Boolean, nullable=False, default=False),
-    Column("num_annotations", Integer, nullable=False, default=0),
+    Column("num_annotations", Whole, nullable=False, default=0),
     Column("category_ids", JSON, nullable=False, default=list),
     Column("metadata", JSON, nullable=False, default=dict),
     Column("milliseconds", BigInteger, nullable=False, default=0),
     Column("events", JSON, nullable=False, default=list),
     Column("regenerate_thumbnail", Boolean, nullable=False, default=False),
-    Column("license", Integer),
-    Column("coco_url", Text),
-    Column("image_url", Text),
-    Column("thumbnail_url", Text),
+    Column("license", Whole),
+    Column("coco_url", Words),
+    Column("image_url", Words),
+    Column("thumbnail_url", Words),
     Column("date_captured", BigInteger),
     Column("created_at", BigInteger, nullable=False),
     Column("deleted", Boolean, nullable=False, default=False),

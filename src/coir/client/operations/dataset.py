@@ -1,0 +1,226 @@
+"""One dataset: its images, members, exports and imports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from coir.client import routes
+from coir.client.call import Reach, Way, call, stream
+from coir.client.exchange import Operation, Request, given, query
+from coir.client.local_file import PathLike, Source, received, sent
+from coir.client.operations.images import Images
+from coir.client.reply import checked, decoded
+from coir.errors import InvalidRequest
+from coir.model import (
+    Coco,
+    DatasetInfo,
+    Export,
+    IdList,
+    Image,
+    Page,
+    Started,
+    Statistics,
+    User,
+)
+
+__all__ = ["DatasetCalls"]
+
+
+class DatasetCalls(Reach[Way]):
+    """What a dataset can be asked; ``info`` is what the server told of it when it was found.
+
+    Calls that only its owner and administrators may make raise `PermissionDenied` for others.
+    """
+
+    def __init__(self, transport: Way, info: DatasetInfo) -> None:
+        super().__init__(transport)
+        self.info = info
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.info.id} {self.info.name!r}>"
+
+    @call
+    def images(
+        self,
+        *,
+        page: int = 1,
+        limit: int = 20,
+        folder: str | None = None,
+        order: str | None = None,
+        filters: Mapping[str, str] | None = None,
+    ) -> Operation[Page[Image]]:
+        """Give one page of the dataset's images, counted from 1: ``GET /api/dataset/{id}/data``.
+
+        For every image, with proof, there is `coir.Scan`: pages shift while people work.
+        ``folder`` is a path in the dataset, and means those below too; ``order`` a field, with
+        ``-`` for descending, by default ``file_name``; ``filters`` are conditions as the wire
+        has them, such as ``{"width__gte": "800"}``.
+
+        Raises:
+            DatasetNotFound: it is not there any more.
+
+        """
+        params = dict(filters or {}) | query(page=page, limit=limit, folder=folder, order=order)
+        return routes.images(self.info.id, params, Image)
+
+    @call
+    def ids(
+        self, *, folder: str | None = None, filters: Mapping[str, str] | None = None
+    ) -> Operation[IdList]:
+        """Give the ids of the dataset's images at one instant: ``GET /api/dataset/{id}/ids``.
+
+        On coir's server only; `coir.Scan` asks for them where it can, and otherwise reads
+        windows. ``folder`` and ``filters`` as for `images`.
+        """
+        return routes.image_ids(self.info.id, dict(filters or {}) | query(folder=folder))
+
+    @call
+    def upload(self, source: Source, *, name: str | None = None) -> Operation[int]:
+        """Upload one picture, as ``server.images.upload`` does; gives its id."""
+        return Images.upload.operation(self, self.info.id, source, name=name)
+
+    @call
+    def change(
+        self,
+        *,
+        categories: Sequence[str] | None = None,
+        default_annotation_metadata: Mapping[str, Any] | None = None,
+    ) -> Operation[None]:
+        """Say anew which categories it uses, by name, and what metadata annotations begin with.
+
+        ``POST /api/dataset/{id}``; what is not given stays, categories that do not exist are
+        made. ``info`` stays what it was.
+        """
+        body = given(
+            categories=None if categories is None else list(categories),
+            default_annotation_metadata=default_annotation_metadata,
+        )
+        request = Request("POST", self._path(), json=body)
+        checked(request, (yield request))
+
+    @call
+    def delete(self) -> Operation[None]:
+        """Delete the dataset, to be undone with `Undo`: ``DELETE /api/dataset/{id}``."""
+        request = Request("DELETE", self._path())
+        checked(request, (yield request))
+
+    @call
+    def share(self, users: Sequence[str]) -> Operation[None]:
+        """Say anew with whom it is shared, by user name: ``POST /api/dataset/{id}/share``.
+
+        Raises:
+            InvalidRequest: there is no such user; nothing was changed.
+
+        """
+        request = Request("POST", self._path("/share"), json={"users": list(users)})
+        checked(request, (yield request))
+
+    @call
+    def members(self) -> Operation[list[User]]:
+        """List the owner and those it is shared with: ``GET /api/dataset/{id}/users``."""
+        request = Request("GET", self._path("/users"))
+        return decoded(request, (yield request), list[User])
+
+    @call
+    def statistics(self) -> Operation[Statistics]:
+        """Give totals, averages, and counts by category and by user.
+
+        ``GET /api/dataset/{id}/stats``.
+        """
+        request = Request("GET", self._path("/stats"))
+        return decoded(request, (yield request), Statistics)
+
+    @call
+    def reset_metadata(self) -> Operation[None]:
+        """Give each annotation the default metadata, and each image none; cannot be undone.
+
+        ``GET /api/dataset/{id}/reset/metadata``.
+        """
+        request = Request("GET", self._path("/reset/metadata"), attempts=1)
+        checked(request, (yield request))
+
+    @call
+    def scan_folder(self) -> Operation[Started]:
+        """Have the server register the files in its folder; gives the job.
+
+        ``GET /api/dataset/{id}/scan``.
+        """
+        request = Request("GET", self._path("/scan"), attempts=1)
+        return decoded(request, (yield request), Started)
+
+    @call
+    def coco(self) -> Operation[Coco]:
+        """Give the annotated images and their annotations, in memory.
+
+        ``GET /api/dataset/{id}/coco``.
+        """
+        request = Request("GET", self._path("/coco"))
+        return decoded(request, (yield request), Coco)
+
+    @call
+    def download_coco(self, path: PathLike) -> Operation[Path]:
+        """Write the same as a COCO file to ``path``: ``GET /api/dataset/{id}/coco``.
+
+        It appears there when it is whole, and takes the place of a file that was there.
+
+        Raises:
+            CoirError: it cannot be written.
+
+        """
+        with received(path) as file:
+            request = Request("GET", self._path("/coco"), into=file)
+            checked(request, (yield request))
+        return Path(path)
+
+    @stream
+    def coco_pieces(self) -> Request:
+        """Give the same in pieces, as bytes: ``GET /api/dataset/{id}/coco``."""
+        return Request("GET", self._path("/coco"))
+
+    @call
+    def import_coco(
+        self, source: Source, *, name: str | None = None, dry_run: bool = False
+    ) -> Operation[Started]:
+        """Import a COCO file's annotations: ``POST /api/dataset/{id}/coco``; gives the job.
+
+        ``source`` is a file's path, or the content. ``dry_run`` only reports, in the job's log;
+        on coir's server only.
+
+        Raises:
+            InvalidRequest: the server cannot read the file, or does not know ``dry_run``.
+
+        """
+        # The original would pass over the word, and import.
+        if dry_run and (yield from routes.info()).coir is None:
+            raise InvalidRequest("This server cannot try an import: it would do it.")
+        with sent(source, name or ("coco.json" if isinstance(source, bytes) else None)) as file:
+            form = query(dry_run=dry_run or None)
+            request = Request("POST", self._path("/coco"), form=form, files={"coco": file})
+            return decoded(request, (yield request), Started)
+
+    @call
+    def export(
+        self, *, category_ids: Sequence[int] = (), with_empty_images: bool = False
+    ) -> Operation[Started]:
+        """Have the server write a COCO file: ``GET /api/dataset/{id}/export``; gives the job.
+
+        Of all categories, or of some. When the job is completed, `exports` lists the file.
+
+        Raises:
+            InvalidRequest: the dataset has no such category.
+
+        """
+        params = query(categories=category_ids, with_empty_images=with_empty_images or None)
+        request = Request("GET", self._path("/export"), params, attempts=1)
+        return decoded(request, (yield request), Started)
+
+    @call
+    def exports(self) -> Operation[list[Export]]:
+        """List the finished exports, newest first: ``GET /api/dataset/{id}/exports``."""
+        request = Request("GET", self._path("/exports"))
+        return decoded(request, (yield request), list[Export])
+
+    def _path(self, below: str = "") -> str:
+        return f"/api/dataset/{self.info.id}{below}"

@@ -1,0 +1,68 @@
+"""Jobs: how far they are, what they said, forgetting them."""
+
+from __future__ import annotations
+
+import msgspec
+
+from coir.client.call import Reach, Way, call
+from coir.client.exchange import Operation, Request
+from coir.client.reply import checked, decoded
+from coir.errors import InvalidRequest
+from coir.model import Job
+
+__all__ = ["Jobs"]
+
+
+class _Log(msgspec.Struct):
+    logs: list[str]
+
+
+class Jobs(Reach[Way]):
+    """The jobs of the server: ``server.jobs``."""
+
+    @call
+    def all(self) -> Operation[list[Job]]:
+        """List the jobs that the user may see, with their progress: ``GET /api/tasks/``."""
+        request = Request("GET", "/api/tasks/")
+        return decoded(request, (yield request), list[Job])
+
+    @call
+    def get(self, job_id: int) -> Operation[Job]:
+        """Tell of one job: ``GET /api/tasks/``.
+
+        Raises:
+            InvalidRequest: there is none that this user may see.
+
+        """
+        for job in (yield from Jobs.all.operation(self)):
+            if job.id == job_id:
+                return job
+        raise InvalidRequest(f"There is no job {job_id} that this user may see.")
+
+    @call
+    def log(self, job_id: int) -> Operation[list[str]]:
+        """Give the lines that a job has logged: ``GET /api/tasks/{id}/logs``.
+
+        Raises:
+            InvalidRequest: there is none that this user may see.
+
+        """
+        request = Request("GET", f"/api/tasks/{job_id}/logs")
+        return decoded(request, (yield request), _Log).logs
+
+    @call
+    def delete(self, job_id: int) -> Operation[None]:
+        """Forget a completed job: ``DELETE /api/tasks/{id}``.
+
+        Raises:
+            InvalidRequest: there is none that this user may see, or it is not completed.
+
+        """
+        request = Request("DELETE", f"/api/tasks/{job_id}")
+        checked(request, (yield request))
+
+    @call
+    def test(self) -> Operation[None]:
+        """Start a job that does nothing, to see that jobs run: ``GET /api/info/long_task``."""
+        request = Request("GET", "/api/info/long_task", attempts=1)
+        checked(request, (yield request))

@@ -1,0 +1,117 @@
+"""PostgreSQL: the database that a URL names, through psycopg."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import OperationalError
+
+from coir.server.settings import StartError
+from coir.server.store.database import Database
+
+SCHEMES = ("postgresql", "postgres")
+# Who writes holds it until the transaction has ended and its rows are seen (docs/adr/0010). The
+# number is "coir" in ASCII: applications that share a database have keys of their own.
+WRITER_KEY = int.from_bytes(b"coir")
+WRITES = "coir_writes"
+# What the URL may change: half a minute to find that a host does not answer.
+DEFAULTS: dict[str, Any] = {"connect_timeout": 30, "fallback_application_name": "coir"}
+ALWAYS = {"client_encoding": "utf8"}
+# Rules for lower case that know every script, the best first: PostgreSQL 18, one built with ICU,
+# PostgreSQL 17.
+FOLDING = ("pg_unicode_fast", "und-x-icu", "pg_c_utf8")
+
+FORM = "write it as postgresql://USER:PASSWORD@HOST:5432/NAME"
+
+
+def opened(url: str) -> Database:
+    """The database of a URL, which must be reachable and empty or coir's.
+
+    Raises `StartError`; no message repeats the URL, which may hold a password.
+    """
+    _check(url)
+    try:
+        import psycopg
+        from psycopg.conninfo import conninfo_to_dict, make_conninfo
+    except ModuleNotFoundError as missing:
+        raise StartError(
+            f"PostgreSQL needs a package that is not installed ({missing.name}): run "
+            "pip install 'coir[postgres]'."
+        ) from None
+    try:
+        given = DEFAULTS | conninfo_to_dict(url) | ALWAYS
+    except psycopg.Error:  # its message may hold a part of the password
+        raise StartError(
+            f"The URL of the database cannot be read: {FORM}, with %XX for special characters."
+        ) from None
+    address = make_conninfo("", **given)
+    # No limit above the pool, as for SQLite. The ping costs a round trip and spares requests the
+    # connections that a restart of PostgreSQL has cut.
+    engine = create_engine(
+        "postgresql+psycopg://",
+        creator=lambda: psycopg.connect(address),
+        pool_size=8,
+        max_overflow=-1,
+        pool_pre_ping=True,
+        hide_parameters=True,
+    )
+    # Rows that are inserted together go in few statements, and their triggers run as often.
+    engine.dialect.use_insertmanyvalues_wo_returning = True
+    name = f"the PostgreSQL database {given.get('dbname', '')!r}"
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        if connection.get_execution_options().get(WRITES):
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER_KEY})")
+
+    _prepare(engine, name)
+    # A writer reads what is committed: its snapshot must not be older than its turn.
+    return Database(
+        name,
+        engine,
+        reading={"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
+        writing={"isolation_level": "READ COMMITTED", WRITES: True},
+    )
+
+
+def _check(url: str) -> None:
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme not in SCHEMES:
+        raise StartError(
+            "The URL of the database must begin with postgresql:// (without one, the SQLite file "
+            "in the data folder is used)."
+        )
+    # A password with such a character would be taken for a part of the address, and told.
+    user, at, _ = rest.rpartition("@")
+    if at and any(character in user for character in "/?#@"):
+        raise StartError(
+            "The URL of the database is ambiguous: in user names, passwords and parameters write "
+            "%2F for /, %3F for ?, %23 for # and %40 for @."
+        )
+
+
+def _prepare(engine: Engine, name: str) -> None:
+    """Connect once: whether it can be used at all, and how it folds case."""
+    try:
+        with engine.connect() as connection:
+            encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
+            known = "SELECT collname FROM pg_collation WHERE collname = ANY (%s)"
+            found = set(connection.exec_driver_sql(known, (list(FOLDING),)).scalars())
+    except OperationalError as error:
+        engine.dispose()
+        raise StartError(f"{name} cannot be used: {_reason(error)}") from None
+    if encoding != "UTF8":
+        engine.dispose()
+        raise StartError(
+            f"{name} has the encoding {encoding}: make one with CREATE DATABASE … ENCODING 'UTF8'."
+        )
+    # Where `functions.py` looks when it writes the SQL.
+    vars(engine.dialect)["coir_folding"] = next((one for one in FOLDING if one in found), None)
+
+
+def _reason(error: OperationalError) -> str:
+    """The first line of what the driver says, and what to do."""
+    lines = str(error.orig).strip().splitlines()
+    said = lines[0].rstrip(".") if lines else "no reason was given"
+    return f"{said}. Look whether the server runs, and at host, port, user, password and name."

