@@ -7,7 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import httpx2 as httpx
@@ -18,7 +18,6 @@ from .running import Running
 
 # Generous: two cores may be busy with other tests.
 WAIT_SECONDS = 20
-# For what must not come: it would have come with what does.
 KINDS = ("polling-4", "websocket-4", "upgrade-4", "polling-3", "websocket-3", "upgrade-3")
 
 Headers = dict[str, str]
@@ -69,7 +68,10 @@ class Today(Listener):
         return self._client.call(event, data, timeout=WAIT_SECONDS)
 
     def close(self) -> None:
+        http = self._client.eio.http
         self._client.disconnect()
+        if http is not None:
+            http.close()
 
 
 class Old(Listener):
@@ -86,6 +88,10 @@ class Old(Listener):
     def send(self, event: str, data: Any) -> Any:
         self.write("427" + json.dumps([event, data]))
         return self._answers.get(timeout=WAIT_SECONDS)
+
+    def dispose(self) -> None:
+        """Let go of what is open."""
+        raise NotImplementedError
 
     def ping(self) -> str:
         """Ping; the answer."""
@@ -113,6 +119,7 @@ class Old(Listener):
                 for packet in packets():
                     self.took(packet)
             finally:
+                self.dispose()
                 self.gone.set()
 
         self._thread = threading.Thread(target=read, daemon=True)
@@ -146,8 +153,13 @@ class OldPolling(Old):
         self.listen(self._packets)
 
     def _packets(self) -> Iterator[str]:
-        while not self.upgraded and (answer := self._http.get(self.path)).status_code == 200:
-            yield from lengths(answer.content)
+        with suppress(httpx.TransportError):  # the server has ended
+            while not self.upgraded and (answer := self._http.get(self.path)).status_code == 200:
+                yield from lengths(answer.content)
+
+    def dispose(self) -> None:
+        if not self.upgraded:
+            self._http.close()
 
     def write(self, packet: str) -> None:
         size = str(len(packet))
@@ -182,19 +194,26 @@ class OldWebSocket(Old):
             polling.upgraded = True
             assert polling.gone.wait(WAIT_SECONDS)
             self.socket.send("5")
+        self.socket.settimeout(None)
         self.listen(self._packets)
 
     def _packets(self) -> Iterator[str]:
-        while packet := self.socket.recv():
-            yield packet
+        # A frame that comes while the other thread closes ends the reading, as the close does.
+        with suppress(websocket.WebSocketConnectionClosedException, OSError):
+            while packet := self.socket.recv():
+                yield packet
+
+    def dispose(self) -> None:
+        self.socket.shutdown()
 
     def write(self, packet: str) -> None:
         self.socket.send(packet)
 
     def close(self) -> None:
         self.socket.send("41")
-        self.socket.close()
+        self.socket.send_close()
         self._thread.join(WAIT_SECONDS)
+        assert not self._thread.is_alive()
 
 
 @contextmanager

@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -14,10 +16,15 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 import websocket
+from sqlalchemy import select
 
+from coir.server.access import task_viewers, viewers
 from coir.server.live.channel import MAX_BYTES
 from coir.server.live.gate import MAX_CONNECTIONS
+from coir.server.store.engine import Store
+from coir.server.store.tables import users
 
+from .databases import Postgres
 from .listening import (
     KINDS,
     OldPolling,
@@ -368,7 +375,7 @@ def test_large_messages_are_refused(shared: Shared) -> None:
     just = text.replace("y" * MAX_BYTES, "y" * (MAX_BYTES - 200))
     one = OldWebSocket(shared.server, cookie(shared.bob))
     one.write(just)
-    assert one._answers.get(timeout=WAIT)["success"] is False
+    assert one._answers.get(timeout=WAIT) == {"success": True}
     one.close()
     polling.close()
 
@@ -438,7 +445,7 @@ def test_what_means_nothing_is_left_aside(shared: Shared, revision: int) -> None
     """Packets that are none of the server's business change nothing."""
     for packet in HARMLESS:
         assert posted(shared, revision, packet.encode())[0] == 200, packet
-        with open_websocket(shared, revision) as one:
+        with opened_websocket(shared, revision) as one:
             one.send(packet)
             one.send("421" + json.dumps(["annotating", asked(shared.images[0], active=True)]))
             seen = []
@@ -471,23 +478,27 @@ def posted(shared: Shared, revision: int, body: bytes, *, framed: bool = False) 
     return answer.status_code, answer.text
 
 
-def open_websocket(shared: Shared, revision: int) -> Any:
+@contextmanager
+def opened_websocket(shared: Shared, revision: int) -> Iterator[Any]:
     url = shared.server.url.replace("http", "ws")
     one = websocket.create_connection(
         f"{url}/socket.io/?EIO={revision}&transport=websocket",
         header=cookie(shared.bob),
         timeout=WAIT,
     )
-    assert one.recv().startswith("0{")
-    if revision == 4:
-        one.send("40")
-    assert one.recv().startswith("40")
-    return one
+    try:
+        assert one.recv().startswith("0{")
+        if revision == 4:
+            one.send("40")
+        assert one.recv().startswith("40")
+        yield one
+    finally:
+        one.shutdown()
 
 
 def websocket_code(shared: Shared, revision: int, packet: str) -> int:
     """The code with which the server ends a WebSocket after this packet."""
-    with open_websocket(shared, revision) as one:
+    with opened_websocket(shared, revision) as one:
         one.send(packet)
         opcode, content = one.recv_data()
         assert opcode == websocket.ABNF.OPCODE_CLOSE, content
@@ -627,6 +638,44 @@ def test_sharing_ends_at_once(shared: Shared) -> None:
         assert shared.admin.post(path, json={"users": ["bob"]}).status_code == 200
         admin.send("annotating", asked(shared.images[0], active=True))
         assert bob.next() == mark(shared.images[0], "admin", active=True)
+
+
+def test_viewers_are_those_who_see(data: Path) -> None:
+    """Who is told of a dataset or a job are those whose lists have it, after any change."""
+    server = Running(data)
+    admin, bob, eve = (server.user(name) for name in ("admin", "bob", "eve"))
+    given = {"username": "gone", "password": "pw"}
+    assert admin.post("/api/admin/user/", json=given).status_code == 200
+    mine = [created(bob, name, categories=[]) for name in ("a", "b", "c")]
+    bob.post(f"/api/dataset/{mine[0]}/share", json={"users": ["eve", "gone"]})
+    bob.post(f"/api/dataset/{mine[1]}/share", json={"users": ["eve"]})
+    jobs = [bob.get(f"/api/dataset/{one}/scan").json()["id"] for one in mine]
+    completed(bob)
+    assert bob.delete(f"/api/dataset/{mine[1]}").status_code == 200
+    assert admin.delete("/api/admin/user/gone").status_code == 200
+    store = Store(Postgres.urls.get(data) or data / "coir.db")
+    with store.read() as connection:
+        names = {row.id: row.username for row in connection.execute(select(users))}
+        seeing = {
+            one: {names[user_id] for (user_id,) in connection.execute(viewers(one))}
+            for one in (*mine, 10**9)
+        }
+        watching = {
+            one: {names[user_id] for (user_id,) in connection.execute(task_viewers(one))}
+            for one in jobs
+        }
+    store.close()
+    for name, client in {"admin": admin, "bob": bob, "eve": eve}.items():
+        listed = {one["id"] for one in client.get("/api/dataset/").json()}
+        assert listed == {one for one, told in seeing.items() if name in told}
+        shown = {one["id"] for one in client.get("/api/tasks/").json()}
+        assert shown == {one for one, told in watching.items() if name in told}
+    assert seeing == {
+        mine[0]: {"admin", "bob", "eve"},
+        mine[1]: set(),
+        mine[2]: {"admin", "bob"},
+    } | {10**9: set()}
+    assert server.end()[::2] == (0, "")
 
 
 def test_server_that_ends_lets_clients_go(data: Path) -> None:

@@ -39,6 +39,8 @@ class Inward:
 
 
 DROPPED = Inward()
+# What a client says first on a WebSocket, to go on there with what it began by polling.
+PROBE = "2probe"
 
 
 class Revision(Protocol):
@@ -107,8 +109,6 @@ class Revision3:
 
     def inward(self, packet: str) -> Inward:
         """A ping is answered here; a client that begins the default namespace is late."""
-        if packet == "2probe":
-            return Inward(packet)
         if packet.startswith("2"):
             return Inward("3", "3" + packet[1:])
         if packet.startswith("3") or not _is_taken(packet):
@@ -146,8 +146,7 @@ def _is_taken(packet: str) -> bool:
         return _is_message_taken(data)
     if kind not in ("1", "2", "3", "5", "6"):
         raise MalformedError(f"no packet begins with {kind!r}")
-    # A client of revision 4 pings only to try a connection.
-    return kind in ("1", "3", "5") or packet == "2probe"
+    return kind in ("1", "3", "5")
 
 
 def _is_message_taken(message: str) -> bool:
@@ -217,7 +216,7 @@ def _namespace(packet: str) -> str:
     """The beginning or the refusal of a namespace, as Socket.IO 2 tells it."""
     found = _PACKET.fullmatch(packet, 2)
     name = (found["namespace"] if found else None) or ""
-    opening = packet[:2] + (f"{name}," if name and packet[1] == "4" else name)
+    opening = packet[:2] + (f"{name}," if name else "")
     if packet[1] == "0":
         return opening
     reason = _json(found["data"]) if found else None

@@ -17,7 +17,13 @@ import msgspec
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from coir.server.live.packets import REVISIONS, SEPARATOR, MalformedError, Revision
+from coir.server.live.packets import (
+    PROBE,
+    REVISIONS,
+    SEPARATOR,
+    MalformedError,
+    Revision,
+)
 
 CONNECT = "40"  # the beginning of the default namespace
 CLOSE = "1"
@@ -181,7 +187,10 @@ class _Stream:
                 return message
             try:
                 # A binary message is no packet, as an empty one is none.
-                taken = self._asked.revision.inward(message.get("text") or "")
+                packet = message.get("text") or ""
+                if self._trying and packet == PROBE:
+                    return _text(PROBE)
+                taken = self._asked.revision.inward(packet)
             except MalformedError as error:
                 closing = {"type": "websocket.close", "code": MALFORMED, "reason": str(error)}
                 await self.send(closing)
