@@ -15,7 +15,7 @@ from coir.server.scopes import NEEDED, SCOPES
 from coir.server.store.tables import metadata
 from coir.server.tokens import DEFAULT_DAYS, MAX_DAYS, MAX_TOKENS, USED_MS
 
-from .running import Running, created
+from .running import Running, completed, created
 from .test_access import ROLES, ROUTES, TABLE, Row, Scene, clients, running
 
 __all__ = ["clients", "running"]  # fixtures: the users of the table of roles
@@ -101,6 +101,7 @@ def test_each_scope_opens_what_it_is_for(
         scene["server"] = running
         sent = row.sent(scene)
         path = row.path.format_map(scene)
+        completed(clients["administrator"])  # a job of before may still write
         before = kept(running)
         answer = tokens[scope].request(row.method, path, **sent)
         tokens[scope].cookies.clear()  # registering signs in
@@ -154,6 +155,11 @@ def test_text_is_shown_once_and_kept_as_a_hash(server: Running) -> None:
     for file in server.data.glob("*"):
         if file.is_file():
             assert token["token"].encode() not in file.read_bytes()
+
+
+def test_tokens_are_announced(server: Running) -> None:
+    """Clients learn from `/api/info/` that there are tokens."""
+    assert "tokens" in server.client().get("/api/info/").json()["coir"]["features"]
 
 
 def test_token_ends_when_it_is_revoked(server: Running) -> None:

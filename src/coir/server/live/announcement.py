@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from coir.server.jobs import Progress
+from coir.server.jobs.job import Progress
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +56,12 @@ class Announcements:
 
     def progress(self, progress: Progress) -> None:
         """Tell how far a job is."""
-        data = dataclasses.asdict(progress)
+        data = {
+            "id": progress.id,
+            "progress": progress.progress,
+            "errors": progress.errors,
+            "warnings": progress.warnings,
+        }
         self.tell(Announcement("taskProgress", data, task_id=progress.id))
 
     async def next(self) -> Announcement:
