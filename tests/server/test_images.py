@@ -91,6 +91,58 @@ def test_picture_fits_into_a_box(admin: httpx.Client, dataset: int) -> None:
     assert admin.get(f"/api/image/{image}?width=x").status_code == 400
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pictures_are_upright(
+    server: Running, admin: httpx.Client, dataset: int, kind: str, orientation: int
+) -> None:
+    """What a camera wrote lying on its side is measured and shown upright, small and large."""
+    upright = Image.new("RGB", (120, 80), "white")
+    upright.paste("red", (0, 0, 60, 40))  # the corner at the top left
+    upright.paste("blue", (60, 0, 120, 40))
+    # What the sensor saw, by where EXIF says its first row and column are.
+    turns = {
+        1: [],
+        2: ["FLIP_LEFT_RIGHT"],
+        3: ["ROTATE_180"],
+        4: ["FLIP_TOP_BOTTOM"],
+        5: ["TRANSPOSE"],
+        6: ["ROTATE_90"],
+        7: ["TRANSVERSE"],
+        8: ["ROTATE_270"],
+    }[orientation]
+    lying = upright
+    for turn in turns:
+        lying = lying.transpose(Image.Transpose[turn])
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    written = io.BytesIO()
+    lying.save(written, kind, exif=exif)
+    name = f"lying{orientation}.{kind.lower()}"
+    image = uploaded(admin, dataset, name, written.getvalue()).json()
+    page = admin.get(
+        f"/api/dataset/{dataset}/data", params={"id": image, "fields": "width,height"}
+    ).json()
+    assert [page["images"][0][one] for one in ("width", "height")] == [120, 80]
+    for query, size in {"": (120, 80), "?width=60": (60, 40), "?height=20": (30, 20)}.items():
+        shown = opened(admin.get(f"/api/image/{image}{query}")).convert("RGB")
+        assert shown.size == size
+        left, right = (shown.getpixel((size[0] * n // 4, size[1] // 4)) for n in (1, 3))
+        assert isinstance(left, tuple)
+        assert isinstance(right, tuple)
+        assert (left[0] > 200 > 60 > left[2], right[2] > 200 > 60 > right[0]) == (True, True)
+    assert admin.get(f"/api/image/{image}?original=1").content == written.getvalue()
+
+
+def test_orientation_that_cannot_be_read_is_none(admin: httpx.Client, dataset: int) -> None:
+    """Nonsense in the place of the camera's data: the picture as it lies."""
+    for number, data in enumerate((b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0" * 9)):
+        written = io.BytesIO()
+        Image.new("RGB", (12, 8)).save(written, "JPEG", exif=data)
+        image = uploaded(admin, dataset, f"nonsense{number}.jpg", written.getvalue()).json()
+        assert opened(admin.get(f"/api/image/{image}")).size == (12, 8)
+
+
 def test_stored_bytes_are_cached_privately(admin: httpx.Client, dataset: int) -> None:
     """The stored bytes carry an ETag; asking with it answers 304, and a range answers a part."""
     image = uploaded(admin, dataset, "cached.jpg").json()

@@ -17,8 +17,8 @@ from starlette.routing import Match
 from coir.server.answers import NOT_FOUND_HTML, REDIRECT_HTML, Refusal, answer
 from coir.server.attempts import Attempts
 from coir.server.claims import Claims
+from coir.server.directories import Directories
 from coir.server.edge import Edge, TooLargeError
-from coir.server.folders import Folders
 from coir.server.jobs import Jobs
 from coir.server.passwords import Passwords
 from coir.server.routes import ROUTERS
@@ -54,7 +54,7 @@ def open_state(settings: Settings) -> ServerState:
     return ServerState(
         settings=settings,
         store=store,
-        folders=Folders(settings.datasets),
+        folders=Directories(settings.datasets),
         passwords=passwords,
         attempts=attempts,
         sessions=Sessions(store, secret, passwords, attempts, tokens),

@@ -8,8 +8,9 @@ from sqlalchemy import insert, select
 
 from coir.server.answers import Refusal
 from coir.server.contents import EXPORT, Contents
-from coir.server.folders import EXPORTS, Folders, Incoming, OutsideError, logical_directory
+from coir.server.folders import EXPORTS, OutsideError, logical_directory
 from coir.server.jobs import Job
+from coir.server.storage import Incoming, Storage
 from coir.server.store.engine import Store, now_ms
 from coir.server.store.tables import datasets, exports
 
@@ -23,7 +24,7 @@ class Export:
     """An export of one dataset, as the work of a job; no categories mean all."""
 
     store: Store
-    folders: Folders
+    folders: Storage
     dataset_id: int
     categories: tuple[int, ...]
     with_empty_images: bool

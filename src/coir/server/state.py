@@ -8,11 +8,11 @@ from threading import BoundedSemaphore, Event
 from fastapi import Request
 
 from coir.server.attempts import Attempts
-from coir.server.folders import Folders
 from coir.server.jobs import Jobs
 from coir.server.passwords import Passwords
 from coir.server.sessions import Sessions
 from coir.server.settings import Settings
+from coir.server.storage import Storage
 from coir.server.store.engine import Store
 from coir.server.tokens import Tokens
 
@@ -23,7 +23,7 @@ class ServerState:
 
     settings: Settings
     store: Store
-    folders: Folders
+    folders: Storage
     passwords: Passwords
     attempts: Attempts
     sessions: Sessions
