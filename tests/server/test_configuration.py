@@ -27,6 +27,7 @@ VALUES: dict[str, tuple[Any, Any, Any]] = {
     "max_upload_bytes": (1, 2, 3),
     "max_coco_bytes": (1, 2, 3),
     "max_pixels": (1, 2, 3),
+    "watch": (True, False, True),
     "log": ("text", "json", "quiet"),
     "grace_seconds": (1, 2, 3),
     "drain_seconds": (1, 2, 3),

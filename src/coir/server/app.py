@@ -30,6 +30,7 @@ from coir.server.store.engine import Store
 from coir.server.store.migration import migrate
 from coir.server.tokens import Tokens
 from coir.server.trace import Tracing
+from coir.server.watching import Watcher
 
 # Lists of ids that may be read at the same time: each holds a connection and 3 MB (measured), for
 # a minute at most.
@@ -81,12 +82,19 @@ def _opened_store(settings: Settings) -> Store:
 def create_app(settings: Settings) -> FastAPI:
     """The application over an opened data directory; its jobs run while it is served."""
     state = open_state(settings)
+    watcher = None
+    if settings.watch:
+        watcher = Watcher(settings, state.store, state.folders, state.jobs)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         state.tokens.open()
         state.jobs.open()
+        if watcher is not None:
+            watcher.open()
         yield
+        if watcher is not None:
+            watcher.close()
         state.jobs.close()
         state.tokens.close()
         state.store.close()

@@ -29,6 +29,11 @@ ROWS = 10_000
 MOST_NAMED = 1000
 
 
+def title(dataset_name: str) -> str:
+    """What the job is called, as recorded."""
+    return f"Scanning {dataset_name} for new images"
+
+
 @dataclass(frozen=True, slots=True)
 class Scan:
     """A scan of one dataset, as the work of a job."""

@@ -46,6 +46,8 @@ class Settings:
     max_coco_bytes: int = _number(1024 * MEBIBYTE, 1)
     # 2^27 pixels decode to about 400 MB of RGB, the most one request may take.
     max_pixels: int = _number(2**27, 1)
+    # Off: each directory below `datasets` costs the system a watch; network disks tell nothing.
+    watch: bool = False
     # Whoever does not read stderr must not have it filled: a full pipe stops the process.
     log: str = dataclasses.field(default="quiet", metadata={"choices": LOGS})
     # Longer than any page takes; a job stops at its next batch.

@@ -30,7 +30,7 @@ from coir.server.parameters import (
     required_text,
     texts,
 )
-from coir.server.scanning import GROUP, Scan
+from coir.server.scanning import GROUP, Scan, title
 from coir.server.sessions import Caller
 from coir.server.state import state_of
 from coir.server.store.engine import now_ms
@@ -142,7 +142,7 @@ def scan(request: Request, dataset_id: int, caller: SignedIn) -> Response:
     with state.store.read() as connection:
         row = visible_dataset(connection, caller, dataset_id, "Invalid dataset ID")
     work = Scan(state.store, state.folders, row.id, row.name, state.settings.max_pixels)
-    name = f"Scanning {row.name} for new images"
+    name = title(row.name)
     return answer(asdict(state.jobs.begin(GROUP, name, row.id, caller.id, work)))
 
 
