@@ -107,19 +107,16 @@ def _sample(
     )
 
 
-class Metered:
-    """A transport that notes how long each answer took."""
+class Metered(Transport):
+    """A transport over the connections of another one that notes how long each answer took."""
 
     def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+        vars(self).update(vars(transport))
         self.times: list[float] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
 
     def run(self, operation: Operation[Any]) -> Any:
         """Run an operation to its end."""
-        return self._transport.run(self._noting(operation))
+        return super().run(self._noting(operation))
 
     def _noting(self, operation: Operation[Any]) -> Operation[Any]:
         answer: Answer | None = None
@@ -143,8 +140,7 @@ def scan_rows(bench: Bench) -> Measurement:
 
 
 def _scan(bench: Bench, concurrency: int, read: Any) -> Measurement:
-    server = bench.dataset.server
-    server.transport = metered = Metered(server.transport)  # type: ignore[assignment]
+    bench.dataset.transport = metered = Metered(bench.dataset.transport)
     clock = bench.clock()
     with clock.running():
         scan = Scan(

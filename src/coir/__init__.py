@@ -15,6 +15,7 @@ from coir.errors import (
     ConnectionFailed,
     DatasetNotFound,
     IncompleteScan,
+    IncompleteUpload,
     InvalidRequest,
     PermissionDenied,
     ServerFailed,
@@ -24,6 +25,7 @@ from coir.errors import (
 from coir.listing import get_all_image_ids
 from coir.model import DatasetInfo, Image, ServerInfo
 from coir.scan import AsyncScan, Certificate, Filter, Progress, Scan, Verdict
+from coir.uploads import UploadProgress, UploadReport, upload, upload_async
 from coir.version import __version__
 
 __all__ = [
@@ -40,6 +42,7 @@ __all__ = [
     "Filter",
     "Image",
     "IncompleteScan",
+    "IncompleteUpload",
     "InvalidRequest",
     "PermissionDenied",
     "Progress",
@@ -49,9 +52,13 @@ __all__ = [
     "ServerInfo",
     "TLSFailed",
     "UnexpectedAnswer",
+    "UploadProgress",
+    "UploadReport",
     "Verdict",
     "__version__",
     "connect",
     "connect_async",
     "get_all_image_ids",
+    "upload",
+    "upload_async",
 ]

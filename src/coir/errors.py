@@ -9,7 +9,8 @@
     ├── DatasetNotFound           7  no such dataset, or no permission to see it
     ├── PermissionDenied          8  visible, but not allowed
     ├── ServerFailed              9  the server answered with an error of its own
-    └── IncompleteScan           10  a listing ended without proof that it is whole
+    ├── IncompleteScan           10  a listing ended without proof that it is whole
+    └── IncompleteUpload         11  some files were not uploaded
 
 The message is one sentence on what happened; ``hint`` is the next thing to try. Neither
 ever holds a password or a cookie.
@@ -26,6 +27,7 @@ __all__ = [
     "ConnectionFailed",
     "DatasetNotFound",
     "IncompleteScan",
+    "IncompleteUpload",
     "InvalidRequest",
     "PermissionDenied",
     "ServerFailed",
@@ -122,3 +124,13 @@ class IncompleteScan(CoirError):
         super().__init__(message, hint=hint)
         self.certificate = certificate
         self.ids = ids
+
+
+class IncompleteUpload(CoirError):
+    """Some files were refused, or could not be sent; ``report`` says what became of each."""
+
+    exit_code = 11
+
+    def __init__(self, message: str, *, hint: str = "", report: Any) -> None:
+        super().__init__(message, hint=hint)
+        self.report = report

@@ -16,6 +16,8 @@ from .pages import read
 
 PAGE = "docs/cli.md"
 TALK = Path(coir.cli.__file__).with_name("talk.py")
+# They have commands, and no options of their own.
+GROUPS = {"admin", "users", "tokens"}
 COMMANDS = [(words, params) for words, params in every_command()]
 
 
@@ -47,7 +49,7 @@ def test_every_option_and_variable_is_on_the_page(words: list[str], params: list
     options = [o for p in shown if p.param_type_name == "option" for o in p.opts + p.secondary_opts]
     variables = [param.envvar for param in params if param.envvar]
     missing = [one for one in (*options, *variables) if not re.search(rf"{one}\b", page)]
-    assert options, words
+    assert options or words[-1] in GROUPS, words
     assert missing == []
 
 

@@ -26,6 +26,7 @@ PUBLIC = [
     "Filter",
     "Image",
     "IncompleteScan",
+    "IncompleteUpload",
     "InvalidRequest",
     "PermissionDenied",
     "Progress",
@@ -35,11 +36,15 @@ PUBLIC = [
     "ServerInfo",
     "TLSFailed",
     "UnexpectedAnswer",
+    "UploadProgress",
+    "UploadReport",
     "Verdict",
     "__version__",
     "connect",
     "connect_async",
     "get_all_image_ids",
+    "upload",
+    "upload_async",
 ]
 IMPORTED = """
 import json, sys

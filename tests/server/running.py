@@ -50,7 +50,7 @@ class Running:
         self.alive.add(self)
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
-        assert line.startswith("coir is serving at http://127.0.0.1:"), self.end()
+        assert line.startswith("coir is serving at http://"), self.end()
         self.url = line.split()[-1]
         self.pid = self._process.pid
 

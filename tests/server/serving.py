@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from .databases import Postgres
 from .running import START_SECONDS, Running
 
 END_SECONDS = 30
@@ -23,9 +24,12 @@ class Serving(Running):
         self.data = data
         self._clients = []
         self._log = data.with_name(f"{data.name}.log")
+        url = Postgres.urls.get(data)
+        where = [] if url is None else ["--database", url]
+        command = [sys.executable, "-m", "coir", "serve", "--data", str(data), "--port", "0"]
         with self._log.open("a") as written:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "coir", "serve", "--data", data, "--port", "0", *options],
+                [*command, *options, *where],
                 stdout=subprocess.PIPE,
                 stderr=written,
                 text=True,

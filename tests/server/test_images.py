@@ -268,7 +268,7 @@ def test_upload_above_the_limit_is_refused(data: Path) -> None:
 
     async def ask() -> list[httpx.Response]:
         transport = httpx.ASGITransport(app=app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://coir") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             given = {"username": "admin", "password": "pw"}
             await client.post("/api/user/register", json=given)
             await client.post("/api/dataset/", json={"name": "d1"})

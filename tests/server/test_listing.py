@@ -21,6 +21,7 @@ from coir.server.settings import Settings
 from coir.server.store import listing
 from coir.server.store.conditions import where
 from coir.server.store.engine import Store
+from coir.server.store.listing import Order
 from coir.server.store.migration import migrate
 from coir.server.store.tables import annotations, datasets, images, users
 
@@ -270,7 +271,7 @@ def selected(store: Store, condition: Any) -> list[int]:
     """The ids that a condition selects, and a check that the count agrees."""
     condition = listing.living(1, condition)
     with store.read() as connection:
-        rows = msgspec.json.decode(listing.page(connection, condition, "id", 10**6, 0))
+        rows = msgspec.json.decode(listing.page(connection, condition, Order.of("id"), 10**6, 0))
         assert listing.count(connection, condition) == len(rows)
     return [row["id"] for row in rows]
 
@@ -369,8 +370,8 @@ def test_text_of_a_page_is_what_msgspec_writes(
             row.path = values["path"]
             connection.execute(insert(images).values(**values, dataset_id=9, created_at=0))
         condition = listing.living(9, where(()))
-        text = listing.page(connection, condition, "id", 100, 0, fields=order_of(fields))
-        part = listing.page(connection, condition, "-id", 3, 2)
+        text = listing.page(connection, condition, Order.of("id"), 100, 0, fields=order_of(fields))
+        part = listing.page(connection, condition, Order.of("-id"), 3, 2)
         listed = [text for text, _ in listing.ids(connection, condition, 0)]
         transaction.rollback()
     shown = [msgspec.structs.asdict(row) for row in rows]
@@ -438,7 +439,7 @@ def test_window_reads_only_its_index(tmp_path: Path) -> None:
         plans = []
         for order in ("id", "-id", "file_name", "-file_name", "path"):
             condition = window if order.endswith("id") else listing.living(1, where(()))
-            plans.append(plan(connection, listing.page_query(condition, order, 10, 0)))
+            plans.append(plan(connection, listing.page_query(condition, Order.of(order), 10, 0)))
         counted = plan(connection, listing.count_query(window))
     store.close()
     assert "COVERING INDEX ix_images_dataset_id_deleted_id" in counted

@@ -140,6 +140,11 @@ def test_others_datasets_do_not_exist(admin: httpx.Client, bob: httpx.Client, da
     for method, path, body in [
         ("GET", "/api/dataset/{}/data", None),
         ("GET", "/api/dataset/{}/scan", None),
+        ("GET", "/api/dataset/{}/export?categories=", None),
+        ("GET", "/api/dataset/{}/exports", None),
+        ("GET", "/api/dataset/{}/coco", None),
+        ("GET", "/api/dataset/{}/reset/metadata", None),
+        ("GET", "/api/dataset/{}/ids", None),
         ("GET", "/api/dataset/{}/users", None),
         ("POST", "/api/dataset/{}", {"categories": []}),
         ("POST", "/api/dataset/{}/share", {"users": ["bob"]}),
@@ -161,6 +166,50 @@ def test_others_datasets_do_not_exist(admin: httpx.Client, bob: httpx.Client, da
     assert bob.get("/api/dataset/").json() == []
     assert bob.get("/api/tasks/").json() == []
     assert admin.get(f"/api/dataset/{dataset}/data").json()["total"] == 1
+
+
+def test_nothing_is_done_for_nobody(server: Running, admin: httpx.Client, dataset: int) -> None:
+    """Without signing in no job starts, and no dataset changes."""
+    before = admin.get("/api/tasks/").json(), admin.get(f"/api/dataset/{dataset}/data").json()
+    nobody = server.client()
+    assert nobody.get("/api/info/long_task").status_code == 401
+    change = {"categories": ["theirs"], "default_annotation_metadata": {"x": "y"}}
+    assert nobody.post(f"/api/dataset/{dataset}", json=change).status_code == 401
+    after = admin.get("/api/tasks/").json(), admin.get(f"/api/dataset/{dataset}/data").json()
+    for page in (before[1], after[1]):
+        page.pop("time_ms")
+    assert before == after
+
+
+def test_others_deletions_are_not_undone(admin: httpx.Client, bob: httpx.Client) -> None:
+    """What another user deleted is neither listed, brought back nor removed for good
+    (CVE-2026-2108, CVE-2026-2109); nor is what was never deleted."""
+    dataset = created(admin, "undone by others")
+    kept, gone = (uploaded(admin, dataset, f"{name}.jpg").json() for name in ("kept", "gone"))
+    assert admin.delete(f"/api/image/{gone}").status_code == 200
+    assert bob.get("/api/undo/list/").json() == []
+    for method in ("POST", "DELETE"):
+        for number in (kept, gone, 999_999):
+            params = {"id": number, "instance": "image"}
+            assert bob.request(method, "/api/undo/", params=params).status_code == 400
+    params = {"id": kept, "instance": "image"}
+    assert admin.request("DELETE", "/api/undo/", params=params).status_code == 400
+    page = admin.get(f"/api/dataset/{dataset}/data").json()
+    assert [image["id"] for image in page["images"]] == [kept]
+    deleted = [row["id"] for row in admin.get("/api/undo/list/").json()]
+    assert gone in deleted
+
+
+def test_each_server_has_a_secret_of_its_own(server: Running, tmp_path: Path) -> None:
+    """No key is known beforehand: what one server signed opens nothing on another."""
+    other = Running(tmp_path / "data")
+    other.user("admin")
+    secrets = {(one.data / "secret").read_bytes() for one in (server, other)}
+    assert len(secrets) == 2
+    cookie = {"Cookie": f"session={server.user('admin').cookies['session']}"}
+    assert server.client().get("/api/user/", headers=cookie).status_code == 200
+    assert other.client().get("/api/user/", headers=cookie).status_code == 401
+    assert other.end()[0] == 0
 
 
 def test_shared_dataset_is_seen_and_edited_but_not_managed(
@@ -191,6 +240,7 @@ def test_no_answer_carries_a_hash_or_a_place(
     paths = ["/api/user/", "/api/dataset/", "/api/dataset/data", "/api/image/", "/api/tasks/"]
     paths += [f"/api/dataset/{dataset}/{word}" for word in ("data", "users", "data?folder=no")]
     paths += ["/api/tasks/1/logs", "/api/image/999", "/api/nothing", "/api/category/"]
+    paths += ["/api/admin/users", "/api/admin/user/admin", "/api/user/tokens"]
     for path in paths:
         text = admin.get(path).text
         assert "argon2" not in text
@@ -229,9 +279,17 @@ def test_signed_cookie_without_a_session_is_refused(server: Running) -> None:
 
 
 def test_other_sites_cannot_act_in_ones_name(admin: httpx.Client, dataset: int) -> None:
-    """Scanning and logging out refuse what a browser marks as coming from another site."""
-    for path in (f"/api/dataset/{dataset}/scan", "/api/user/logout"):
-        assert admin.get(path, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+    """Each GET that changes something refuses what a browser marks as coming from another site,
+    and the cookie is not sent with anything but its links."""
+    paths = [f"/api/dataset/{dataset}/{word}" for word in ("scan", "export", "reset/metadata")]
+    before = admin.get("/api/tasks/").json()
+    for path in (*paths, "/api/info/long_task", "/api/user/logout"):
+        answer = admin.get(path, headers={"Sec-Fetch-Site": "cross-site"})
+        assert (answer.status_code, "site" in answer.json()["message"]) == (403, True), path
+    assert admin.get("/api/tasks/").json() == before
+    given = {"username": "admin", "password": "admin-pw"}
+    cookie = admin.post("/api/user/login", json=given).headers["set-cookie"]
+    assert cookie.endswith("; HttpOnly; Path=/; SameSite=Lax")
     answer = admin.get("/api/user/", headers={"Origin": "http://evil.example"})
     assert "access-control-allow-credentials" not in answer.headers
 

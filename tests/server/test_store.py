@@ -360,7 +360,7 @@ def test_failure_inside_tells_nothing(tmp_path: Path, caplog: pytest.LogCaptureF
 
     async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(app=app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://coir") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             given = {"username": "admin", "password": "pw"}
             return await client.post("/api/user/register", json=given)
 

@@ -156,6 +156,11 @@ def test_text_is_shown_once_and_kept_as_a_hash(server: Running) -> None:
             assert token["token"].encode() not in file.read_bytes()
 
 
+def test_tokens_are_announced(server: Running) -> None:
+    """Clients learn from `/api/info/` that there are tokens."""
+    assert "tokens" in server.client().get("/api/info/").json()["coir"]["features"]
+
+
 def test_token_ends_when_it_is_revoked(server: Running) -> None:
     """A revoked token is worth nothing at once; revoking again finds none."""
     admin = server.user("admin")

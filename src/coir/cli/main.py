@@ -8,7 +8,7 @@ from typing import Annotated
 import stamina
 import typer
 
-from coir.cli import datasets, demo, login, serve, watch
+from coir.cli import admin, datasets, demo, login, serve, upload, watch
 from coir.cli.listing import listing
 from coir.cli.talk import voice
 from coir.errors import CoirError
@@ -27,10 +27,12 @@ app = typer.Typer(
 app.command("ids")(listing(rows=False))
 app.command("images")(listing(rows=True))
 app.command("watch")(watch.watch)
+app.command("upload")(upload.upload)
 app.command("datasets")(datasets.datasets)
 app.command("login")(login.login)
 app.command("logout")(login.logout)
 app.command("serve")(serve.serve)
+app.add_typer(admin.app, name="admin")
 app.command("demo")(demo.demo)
 
 

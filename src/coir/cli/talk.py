@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,13 +18,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from coir.errors import CoirError
 from coir.scan import Certificate
-from coir.scan import Progress as ScanProgress
 from coir.scan.run import Watcher
 
-__all__ = ["Voice", "console", "printable", "say", "voice"]
+__all__ = ["Counter", "Voice", "console", "printable", "say", "voice"]
 
 # Often enough to see that it lives, seldom enough for a log.
 LINE_SECONDS = 5.0
+
+# Called with the phase, how much is done, and of how much.
+Counter = Callable[[str, int, int | None], None]
 
 console = Console(stderr=True, highlight=False)
 
@@ -46,6 +48,10 @@ class Voice:
             return
         self._out(text, {"event": "note", "text": text, **data})
 
+    def warn(self, text: str, **data: Any) -> None:
+        """Say what went wrong with a part, while the rest goes on; also when quiet."""
+        self._out(text, {"event": "warning", "text": text, **data})
+
     def fail(self, error: CoirError) -> None:
         """Say what went wrong, and the next thing to try; also when quiet."""
         text = "\n".join(filter(None, (printable(f"Error: {error.message}"), error.hint)))
@@ -60,31 +66,40 @@ class Voice:
     @contextmanager
     def progress(self, title: str) -> Iterator[Watcher | None]:
         """Show how far a scan is; gives what it is to call."""
+        with self.counting(title) as count:
+            if count is None:
+                yield None
+            else:
+                yield lambda now: count(now.phase.value, now.read, now.expected)
+
+    @contextmanager
+    def counting(self, title: str) -> Iterator[Counter | None]:
+        """Show how far something is; gives what it is to call, or None when nobody looks."""
         if self.quiet:
             yield None
         elif self.json or not console.is_terminal:
             yield self._lines(title)
         else:
-            with _bar(title) as watch:
-                yield watch
+            with _bar(title) as count:
+                yield count
 
-    def _lines(self, title: str) -> Watcher:
+    def _lines(self, title: str) -> Counter:
         begun = last = time.monotonic()
 
-        def watch(now: ScanProgress) -> None:
+        def count(phase: str, done: int, total: int | None) -> None:
             nonlocal last
             if time.monotonic() - last < LINE_SECONDS:
                 return
             last = time.monotonic()
-            rate = round(now.read / (last - begun))
-            of = f" of {now.expected:,}" if now.expected is not None else ""
+            rate = round(done / (last - begun))
+            of = f" of {total:,}" if total is not None else ""
             self._out(
-                f"{title}: {now.phase.value}, {now.read:,}{of}, {rate:,}/s",
-                {"event": "progress", "phase": now.phase.value, "read": now.read,
-                 "expected": now.expected, "rate": rate},
+                f"{title}: {phase}, {done:,}{of}, {rate:,}/s",
+                {"event": "progress", "phase": phase, "read": done, "expected": total,
+                 "rate": rate},
             )  # fmt: skip
 
-        return watch
+        return count
 
     def _out(self, text: str, data: dict[str, Any]) -> None:
         if self.json:
@@ -109,7 +124,7 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def _bar(title: str) -> Iterator[Watcher]:
+def _bar(title: str) -> Iterator[Counter]:
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -120,10 +135,10 @@ def _bar(title: str) -> Iterator[Watcher]:
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(printable(title), total=None, rate="")
 
-        def watch(now: ScanProgress) -> None:
+        def count(phase: str, done: int, total: int | None) -> None:
             seconds = bar.tasks[task].elapsed or 0.0
-            rate = f"{now.read / seconds:,.0f}/s" if seconds > 0.2 else ""
-            words = f"{printable(title)}: {now.phase.value}"
-            bar.update(task, description=words, completed=now.read, total=now.expected, rate=rate)
+            rate = f"{done / seconds:,.0f}/s" if seconds > 0.2 else ""
+            words = f"{printable(title)}: {phase}"
+            bar.update(task, description=words, completed=done, total=total, rate=rate)
 
-        yield watch
+        yield count

@@ -10,7 +10,9 @@ An API token has the rights of its user, narrowed by its scope: `scopes` says wh
 route needs, and a route that it does not name takes no token.
 """
 
+import ipaddress
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 from sqlalchemy import (
@@ -42,6 +44,9 @@ from coir.server.store.tables import (
 from coir.server.tokens import bearer
 from coir.server.trace import current
 
+# What a proxy adds to say whom it asks for.
+FORWARDED = {"x-forwarded-for", "x-forwarded-host", "x-real-ip", "forwarded", "via"}
+
 
 def signed_in(request: Request) -> Caller:
     """The caller, or the refusal of one who is not signed in, or whose token is too narrow."""
@@ -71,6 +76,28 @@ def _within(scope: str, method: str, path: str) -> None:
 def address(request: Request) -> str:
     """Where the request comes from; behind a proxy on this machine, where it says."""
     return request.client.host if request.client else ""
+
+
+def on_this_machine(request: Request) -> bool:
+    """Whether a program of this machine asks, for this machine, and for nobody else.
+
+    The name in Host is that of the address in a browser's bar: under another name a page from
+    elsewhere may be asking (DNS rebinding), or a proxy for anybody.
+    """
+    if not FORWARDED.isdisjoint(request.headers.keys()):
+        return False
+    try:
+        name = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    except ValueError:
+        return False
+    return _loopback(address(request)) and (name == "localhost" or _loopback(name))
+
+
+def _loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
 
 
 def not_cross_site(request: Request) -> None:

@@ -28,6 +28,7 @@ from coir.server.settings import Settings, StartError
 from coir.server.state import ServerState
 from coir.server.store.engine import Store
 from coir.server.store.migration import migrate
+from coir.server.store.milestones import Milestones
 from coir.server.tokens import Tokens
 from coir.server.trace import Tracing
 from coir.server.watching import Watcher
@@ -42,15 +43,7 @@ def open_state(settings: Settings) -> ServerState:
 
     Raises `StartError`.
     """
-    try:
-        settings.datasets.mkdir(parents=True, exist_ok=True)
-        secret = read_or_create(settings.secret)
-        if isinstance(settings.store, Path):
-            # It holds password hashes; SQLite gives its side files the mode of the database.
-            settings.store.touch(mode=0o600)
-    except OSError as error:
-        raise StartError(f"{settings.data} cannot be used: {error}") from error
-    store = _opened_store(settings)
+    store, secret = open_data(settings)
     passwords, attempts, tokens = Passwords(), Attempts(store), Tokens(store)
     return ServerState(
         settings=settings,
@@ -62,8 +55,25 @@ def open_state(settings: Settings) -> ServerState:
         tokens=tokens,
         jobs=Jobs(store, Claims(settings.claims)),
         snapshots=BoundedSemaphore(SNAPSHOTS),
+        milestones=Milestones(),
         draining=Event(),
     )
+
+
+def open_data(settings: Settings) -> tuple[Store, bytes]:
+    """Make what is missing in the data directory; its database, of this version, and its secret.
+
+    Raises `StartError`.
+    """
+    try:
+        settings.datasets.mkdir(parents=True, exist_ok=True)
+        secret = read_or_create(settings.secret)
+        if isinstance(settings.store, Path):
+            # It holds password hashes; SQLite gives its side files the mode of the database.
+            settings.store.touch(mode=0o600)
+    except OSError as error:
+        raise StartError(f"{settings.data} cannot be used: {error}") from error
+    return _opened_store(settings), secret
 
 
 def _opened_store(settings: Settings) -> Store:

@@ -84,17 +84,23 @@ def _complete(operation: dict[str, Any], method: str, path: str, known: Operatio
         operation["requestBody"] = _body(known.body, known.body_type)
     statuses = set(known.statuses)
     if 401 in statuses:
-        statuses.add(403)  # the token's scope is too narrow
+        # The token's scope is too narrow; passwords were tried too often (HTTP Basic).
+        statuses |= {403, 429}
         operation["description"] += f"\n\n{_about_tokens(method, path)}"
     else:
         operation["security"] = []
     answered: dict[str, Any] = {kind: {"schema": {}} for kind in known.answers}
     operation["responses"] = {"200": {"description": "What was asked for.", "content": answered}}
     refusal = {JSON: {"schema": {"$ref": "#/components/schemas/Refusal"}}}
+    if known.body:
+        statuses.add(413)
+    html: dict[str, Any] = {"text/html": {"schema": {}}}
+    if "{" in path:  # what stands there leads to no route, such as a negative number
+        statuses.add(404 if method == "get" else 405)
     for status in sorted(statuses):
         operation["responses"][str(status)] = {
             "description": HTTPStatus(status).phrase,
-            "content": refusal,
+            "content": refusal | (html if status == 404 else {}),
         }
 
 

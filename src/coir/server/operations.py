@@ -76,7 +76,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/api/openapi.json"): Operation(statuses=()),
     ("GET", "/api/health"): Operation(statuses=()),
     ("GET", "/api/ready"): Operation(statuses=(503,)),
-    ("POST", "/api/user/register"): Operation(body=CREDENTIALS | PERSON, statuses=(400,)),
+    ("POST", "/api/user/register"): Operation(body=CREDENTIALS | PERSON, statuses=(400, 403)),
     ("POST", "/api/user/login"): Operation(body=CREDENTIALS, statuses=(400, 429)),
     ("GET", "/api/user/"): Operation(),
     ("GET", "/api/user/logout"): Operation(statuses=(401, 403)),

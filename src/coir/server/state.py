@@ -14,6 +14,7 @@ from coir.server.sessions import Sessions
 from coir.server.settings import Settings
 from coir.server.storage import Storage
 from coir.server.store.engine import Store
+from coir.server.store.milestones import Milestones
 from coir.server.tokens import Tokens
 
 
@@ -30,6 +31,7 @@ class ServerState:
     tokens: Tokens
     jobs: Jobs
     snapshots: BoundedSemaphore
+    milestones: Milestones
     draining: Event  # set when the server is about to end
 
 

@@ -42,21 +42,40 @@ def by_name(connection: Connection, username: str) -> Row[Any] | None:
     return connection.execute(asked).first()
 
 
+def nobody(connection: Connection) -> bool:
+    """Whether there has never been a user: the next one will be the administrator."""
+    return connection.execute(select(func.count()).select_from(users)).scalar_one() == 0
+
+
+def refuse_last_administrator(connection: Connection, row: Row[Any]) -> None:
+    """Refuse when this user is the only one who administers."""
+    there = users.c.is_admin, users.c.deleted == false()
+    asked = select(func.count()).select_from(users).where(*there)
+    if row.is_admin and connection.execute(asked).scalar_one() < 2:
+        raise unsuccessful("This is the only administrator: make another one first.")
+
+
 def create(connection: Connection, username: str, password_hash: str, **fields: Any) -> Row[Any]:
     """Make a user; the first one is an administrator. Refuses a taken name."""
     if by_name(connection, username) is not None:
         raise unsuccessful("Username already exists.")
-    first = connection.execute(select(func.count()).select_from(users)).scalar_one() == 0
     values = {
         "oid": _new_oid(),
         "username": username,
         "username_folded": fold(username),
         "password_hash": password_hash,
-        "is_admin": first,
+        "is_admin": nobody(connection),
         "created_at": now_ms(),
     }
     made = insert(users).values(**(values | fields)).returning(users)
     return connection.execute(made).one()
+
+
+def set_password(connection: Connection, user_id: int, password_hash: str) -> None:
+    """Set a user's password; their sessions and tokens end."""
+    changed = update(users).where(users.c.id == user_id)
+    connection.execute(changed.values(password_hash=password_hash))
+    end_access(connection, user_id)
 
 
 def end_access(connection: Connection, user_id: int) -> None:

@@ -106,8 +106,8 @@ def change(
         row = _found(connection, username)
         if is_admin or (row.is_admin and "password_hash" in changes):
             _not_by_token(caller)
-        if row.is_admin and is_admin is False:
-            _not_the_last(connection)
+        if is_admin is False:
+            user.refuse_last_administrator(connection, row)
         if changes:
             connection.execute(update(users).where(users.c.id == row.id).values(**changes))
         if "password_hash" in changes:
@@ -120,8 +120,7 @@ def remove(request: Request, username: str, caller: Administrator) -> Response: 
     """Remove a user: no access any more; what they made stays, under their name."""
     with state_of(request).store.write() as connection:
         row = _found(connection, username)
-        if row.is_admin:
-            _not_the_last(connection)
+        user.refuse_last_administrator(connection, row)
         user.remove(connection, row)
     return answer({"success": True})
 
@@ -137,13 +136,6 @@ def _not_by_token(caller: Caller) -> None:
     """Refuse what would leave whoever has a token with more than that token."""
     if caller.scope is not None:
         raise unsuccessful("No API token may do this: sign in with a password.", 403)
-
-
-def _not_the_last(connection: Connection) -> None:
-    asked = select(func.count()).select_from(users)
-    there = asked.where(users.c.is_admin, users.c.deleted == false())
-    if connection.execute(there).scalar_one() < 2:
-        raise unsuccessful("This is the only administrator: make another one first.")
 
 
 def _is_admin(body: dict[str, Any]) -> bool | None:

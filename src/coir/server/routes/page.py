@@ -18,8 +18,10 @@ from coir.server.folders import logical_directory
 from coir.server.pagination import DEFAULT_LIMIT, page_count
 from coir.server.parameters import MAX_INTEGER, parsed_integer, query
 from coir.server.selection import Selection
-from coir.server.state import state_of
+from coir.server.state import ServerState, state_of
 from coir.server.store import listing
+from coir.server.store.listing import Order
+from coir.server.store.milestones import Whole
 from coir.server.store.tables import categories
 
 router = APIRouter(prefix="/api/dataset")
@@ -34,9 +36,14 @@ class PageQuery:
     page: int
     limit: int
     folder: str
-    order: str
+    order: Order
     conditions: tuple[Condition, ...]
     fields: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        """How many images are shown; recorded: a negative limit is its absolute value."""
+        return abs(self.limit)
 
     @classmethod
     def of(cls, given: dict[str, str]) -> PageQuery:
@@ -53,7 +60,7 @@ class PageQuery:
         if order.lstrip("+-").startswith("$"):
             raise invalid({"order": f"{order!r} is no field to order by"})
         try:
-            return cls(page, limit, folder, order, parse(rest), fields)
+            return cls(page, limit, folder, Order.of(order), parse(rest), fields)
         except FilterError as error:
             raise invalid(error.errors) from None
 
@@ -69,15 +76,14 @@ def data(request: Request, dataset_id: int, caller: SignedIn) -> Response:
             state, connection, caller, dataset_id, asked.folder, asked.conditions
         )
         row, folder, total = selected.dataset, selected.folder, selected.total(connection)
-        size = abs(asked.limit)  # recorded: a negative limit is its absolute value
-        offset = (asked.page - 1) * size
+        offset = (asked.page - 1) * asked.size
         shown = offset < min(total, MAX_INTEGER)
         body = {
             "total": total,
             "per_page": asked.limit,
             "pages": page_count(total, asked.limit),
             "page": asked.page - 1,
-            "images": _images(connection, selected, asked, size, offset) if shown else [],
+            "images": _images(state, connection, selected, asked, offset) if shown else [],
             "folder": folder.shown,
             "directory": logical_directory(row.name) + folder.shown,
             "dataset": wire.shown_datasets(connection, [row])[0],
@@ -98,11 +104,14 @@ def _fields(text: str) -> tuple[str, ...]:
 
 
 def _images(
-    connection: Connection, selected: Selection, asked: PageQuery, size: int, offset: int
+    state: ServerState, connection: Connection, selected: Selection, asked: PageQuery, offset: int
 ) -> msgspec.Raw:
-    return listing.page(
-        connection, selected.condition, asked.order, size, offset, fields=asked.fields
-    )
+    condition = selected.condition
+    if selected.kept_total is not None:
+        row = selected.dataset
+        whole = Whole(row.id, row.layout, row.num_images)
+        condition, offset = state.milestones.near(connection, whole, condition, asked.order, offset)
+    return listing.page(connection, condition, asked.order, asked.size, offset, fields=asked.fields)
 
 
 def _categories(connection: Connection, ids: list[int]) -> list[dict[str, Any]]:

@@ -5,22 +5,31 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, select
 
 from coir.server import user, wire
-from coir.server.access import SignedIn, address, not_cross_site
+from coir.server.access import SignedIn, address, not_cross_site, on_this_machine
 from coir.server.answers import answer, unsuccessful
 from coir.server.parameters import Body, optional_text, required_text
 from coir.server.sessions import COOKIE
-from coir.server.state import ServerState, state_of
+from coir.server.state import state_of
 from coir.server.store.tables import users
 
 router = APIRouter(prefix="/api/user")
 
+FIRST = (
+    "The first user administers, and is made on the server's own machine: register there, at "
+    "localhost, or run `coir admin users create NAME`."
+)
+
 
 @router.post("/register")
 def register(request: Request, body: Body) -> Response:
-    """Make a user and sign in; the first one is the administrator."""
+    """Make a user and sign in; the first one is the administrator.
+
+    Who registers first must be on the server's own machine: whoever finds a new server in the
+    network before its owner does must not administer it.
+    """
     state = state_of(request)
     if not state.settings.registration:
         raise unsuccessful("Registration of new accounts is disabled.")
@@ -28,6 +37,8 @@ def register(request: Request, body: Body) -> Response:
     text = user.checked_password(required_text(body, "password"))
     hashed = state.passwords.hash(text)
     with state.store.write() as connection:
+        if user.nobody(connection) and not on_this_machine(request):
+            raise unsuccessful(FIRST, 403)
         row = user.create(
             connection,
             username,
@@ -35,7 +46,7 @@ def register(request: Request, body: Body) -> Response:
             name=optional_text(body, "name"),
             email=optional_text(body, "email"),
         )
-        return _signed_in(state, connection, row)
+        return _signed_in(request, connection, row)
 
 
 @router.post("/login")
@@ -56,7 +67,7 @@ def login(request: Request, body: Body) -> Response:
         raise unsuccessful("Could not authenticate user")
     state.attempts.succeeded(username, address(request))
     with state.store.write() as connection:
-        return _signed_in(state, connection, row)
+        return _signed_in(request, connection, row)
 
 
 @router.get("/")
@@ -72,7 +83,7 @@ def logout(request: Request, caller: SignedIn) -> Response:  # noqa: ARG001 - mu
     """End the session of the cookie; it is worth nothing afterwards, wherever it was copied."""
     state_of(request).sessions.close(request.cookies.get(COOKIE, ""))
     response = answer({"success": True})
-    _set_cookie(response, "")
+    _set_cookie(request, response, "")
     return response
 
 
@@ -90,23 +101,23 @@ def password(request: Request, body: Body, caller: SignedIn) -> Response:
         raise unsuccessful("The current password is wrong.")
     hashed = state.passwords.hash(new)
     with state.store.write() as connection:
-        connection.execute(
-            update(users).where(users.c.id == caller.id).values(password_hash=hashed)
-        )
-        user.end_access(connection, caller.id)
+        user.set_password(connection, caller.id, hashed)
         response = answer({"success": True})
         if request.cookies.get(COOKIE):
-            _set_cookie(response, state.sessions.open(connection, caller.id))
+            _set_cookie(request, response, state.sessions.open(connection, caller.id))
     return response
 
 
-def _signed_in(state: ServerState, connection: Connection, row: Row[Any]) -> Response:
+def _signed_in(request: Request, connection: Connection, row: Row[Any]) -> Response:
     response = answer({"success": True, "user": wire.user(row)})
-    _set_cookie(response, state.sessions.open(connection, row.id))
+    _set_cookie(request, response, state_of(request).sessions.open(connection, row.id))
     return response
 
 
-def _set_cookie(response: Response, value: str) -> None:
+def _set_cookie(request: Request, response: Response, value: str) -> None:
     # Recorded: HttpOnly and Path, no expiry (the session ends by its row and its signature).
-    # SameSite is ours: without it a link on another site acts with the user's session.
-    response.headers.append("Set-Cookie", f"{COOKIE}={value}; HttpOnly; Path=/; SameSite=Lax")
+    # SameSite is ours: without it a link on another site acts with the user's session. So is
+    # Secure, where the browser speaks TLS: the cookie must not travel without it.
+    secure = "; Secure" if request.url.scheme == "https" else ""
+    set_cookie = f"{COOKIE}={value}; HttpOnly; Path=/; SameSite=Lax{secure}"
+    response.headers.append("Set-Cookie", set_cookie)

@@ -9,6 +9,7 @@ because the subquery has a limit.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -59,26 +60,45 @@ def count(connection: Connection, condition: ColumnElement[bool]) -> int:
     return connection.execute(count_query(condition)).scalar_one()
 
 
-def ordering(order: str) -> tuple[ColumnElement[Any], ...]:
-    """The total order that the parameter ``order`` names: ties are broken by id.
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A field by which images are ordered, ties broken by id, and in which direction."""
 
-    A field that does not exist, or has no order, means the id (the original: any order).
-    """
-    descending = order.startswith("-")
-    name = order[1:] if order[:1] in ("-", "+") else order
-    name = ALIASES.get(name, name)
-    if name not in ORDERED or name == "id":
-        return (images.c.id.desc() if descending and name == "id" else images.c.id.asc(),)
-    column, tie = images.c[name], images.c.id
-    first, last = (column.desc(), tie.desc()) if descending else (column.asc(), tie.asc())
+    name: str
+    descending: bool = False
+
+    @classmethod
+    def of(cls, text: str) -> Order:
+        """What the parameter ``order`` names.
+
+        A field that does not exist, or has no order, means the id (the original: any order).
+        """
+        name = text[1:] if text[:1] in ("-", "+") else text
+        name = ALIASES.get(name, name)
+        return cls(name, text.startswith("-")) if name in ORDERED | {"id"} else cls("id")
+
+    @property
+    def reversed(self) -> Order:
+        """The same from the end."""
+        return Order(self.name, not self.descending)
+
+
+def ordering(order: Order) -> tuple[ColumnElement[Any], ...]:
+    """The columns of a total order."""
+    column, tie = images.c[order.name], images.c.id
+    down = order.descending
+    last = tie.desc() if down else tie.asc()
+    if order.name == "id":
+        return (last,)
+    first = column.desc() if down else column.asc()
     if column.nullable:  # absent values are the smallest, on PostgreSQL too
-        first = first.nulls_last() if descending else first.nulls_first()
+        first = first.nulls_last() if down else first.nulls_first()
     return first, last
 
 
 def page_query(
     condition: ColumnElement[bool],
-    order: str,
+    order: Order,
     limit: int,
     offset: int,
     fields: Collection[str] = (),
@@ -97,7 +117,7 @@ def page_query(
 def page(
     connection: Connection,
     condition: ColumnElement[bool],
-    order: str,
+    order: Order,
     limit: int,
     offset: int,
     *,

@@ -99,6 +99,8 @@ datasets = Table(
     # The living images, and the annotated ones, counted by the triggers of the first migration:
     # every page of a dataset says how many there are, and counting 200,000 of them takes 10 ms.
     Column("num_images", BigInteger, nullable=False, server_default="0"),
+    # Goes up when an image comes, goes or is renamed, by the triggers of `0005_layout`.
+    Column("layout", BigInteger, nullable=False, server_default="0"),
     Column("num_annotated", BigInteger, nullable=False, server_default="0"),
     Column("created_at", BigInteger, nullable=False),
     Column("deleted", Boolean, nullable=False, default=False),
