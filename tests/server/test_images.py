@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
+import warnings
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +13,15 @@ from pathlib import Path
 import anyio
 import httpx2 as httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from coir.server.app import create_app
+from coir.server.pictures import PictureError, decoded, measure
+from coir.server.renditions import Renditions
 from coir.server.settings import Settings
+from coir.server.storage import Stamp
 
 from .running import Running, created, picture, scanned, uploaded
 
@@ -175,6 +182,38 @@ def test_attachment_has_the_files_name(admin: httpx.Client, dataset: int) -> Non
         image = admin.post(url, content=body, headers=headers).json()
         answer = admin.get(f"/api/image/{image}?asAttachment=true")
         assert answer.headers["content-disposition"] == shown
+
+
+def test_renditions_follow_the_file(server: Running, admin: httpx.Client, dataset: int) -> None:
+    """A picture is made once for each size; of a file that changed the new one is shown."""
+    image = uploaded(admin, dataset, "kept.png", picture(60, 40, "PNG", "red")).json()
+    path = f"/api/image/{image}?width=30"
+    first = admin.get(path)
+    kept = [file for file in (server.data / "renditions").rglob("*") if file.is_file()]
+    assert first.content in [file.read_bytes() for file in kept]
+    assert admin.get(path).content == first.content
+    assert len([file for file in (server.data / "renditions").rglob("*") if file.is_file()]) == len(
+        kept
+    )
+    (server.directory("d1") / "kept.png").write_bytes(picture(60, 40, "PNG", "blue"))
+    shown = opened(admin.get(path)).convert("RGB").getpixel((5, 5))
+    assert isinstance(shown, tuple)
+    assert shown[2] > 200 > 60 > shown[0]
+    (server.directory("d1") / "kept.png").unlink()
+    assert admin.get(path).status_code == 400
+
+
+def test_renditions_are_bounded(tmp_path: Path) -> None:
+    """The oldest go when there are too many bytes; what was left by another process counts."""
+    for _ in range(2):
+        renditions = Renditions(tmp_path / "kept", 10_000)
+        for number in range(30):
+            renditions.keep(f"/datasets/d/{number}", Stamp(number, 1), (1, 1), bytes(1000))
+            files = [file for file in (tmp_path / "kept").rglob("*") if file.is_file()]
+            assert sum(file.stat().st_size for file in files) <= 10_000
+        assert renditions.find("/datasets/d/29", Stamp(29, 1), (1, 1)) == bytes(1000)
+        assert renditions.find("/datasets/d/0", Stamp(0, 1), (1, 1)) is None
+    assert renditions.find("/datasets/d/29", Stamp(29, 2), (1, 1)) is None
 
 
 def test_bombs_are_refused(server: Running, admin: httpx.Client, dataset: int) -> None:
@@ -356,3 +395,19 @@ def test_image_as_coco(admin: httpx.Client, dataset: int) -> None:
     empty = admin.get(f"/api/image/{bare}/coco").json()
     assert [len(empty[name]) for name in ("images", "categories", "annotations")] == [1, 0, 0]
     assert admin.get("/api/image/999999/coco").status_code == 400
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "TIFF"])
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_broken_files_are_said_to_be_broken(kind: str, data: st.DataObject) -> None:
+    """Whatever the bytes are: a size and a picture, or one sentence, and no other error."""
+    content = bytearray(picture(20, 10, kind))
+    for place in data.draw(st.lists(st.integers(0, len(content) - 1), max_size=8)):
+        content[place] = data.draw(st.integers(0, 255))
+    content = content[: data.draw(st.integers(0, len(content)))]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, of what it takes nevertheless
+        for ask in (measure, decoded):
+            with contextlib.suppress(PictureError):
+                ask(io.BytesIO(content), 10_000)

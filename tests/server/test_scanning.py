@@ -70,6 +70,10 @@ def test_what_cannot_be_read_is_logged_and_left_out(
     (directory / "empty.png").touch()
     (directory / "dangling.jpg").symlink_to(directory / "nothing.jpg")
     (directory / "loop.jpg").symlink_to(directory / "loop.jpg")
+    outside = tmp_path / "outside.jpg"
+    outside.write_bytes(picture())
+    (directory / "out.jpg").symlink_to(outside)
+    (directory / "out").symlink_to(tmp_path)
     (directory / "a\nb.jpg").write_bytes(picture())
     (directory / "folder.jpg").mkdir()
     os.mkfifo(directory / "pipe.jpg")
@@ -82,7 +86,7 @@ def test_what_cannot_be_read_is_logged_and_left_out(
     assert job["errors"] == 0
     for name in ("broken.jpg", "empty.png", "caf\\xe9.jpg", "a\\x0ab.jpg", "caf\\xe9/"):
         assert name in log
-    for name in ("dangling.jpg", "loop.jpg", "pipe.jpg"):
+    for name in ("dangling.jpg", "loop.jpg", "pipe.jpg", "out.jpg"):
         assert f"Skipped /datasets/broken/{name}: " in log
     assert str(server.data) not in log
 

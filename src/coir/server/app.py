@@ -21,6 +21,7 @@ from coir.server.directories import Directories
 from coir.server.edge import Edge, TooLargeError
 from coir.server.jobs import Jobs
 from coir.server.passwords import Passwords
+from coir.server.renditions import Renditions
 from coir.server.routes import ROUTERS
 from coir.server.secret import read_or_create
 from coir.server.sessions import Sessions
@@ -49,6 +50,7 @@ def open_state(settings: Settings) -> ServerState:
         settings=settings,
         store=store,
         folders=Directories(settings.datasets),
+        renditions=Renditions(settings.renditions),
         passwords=passwords,
         attempts=attempts,
         sessions=Sessions(store, secret, passwords, attempts, tokens),

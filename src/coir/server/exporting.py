@@ -4,19 +4,26 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import insert, select
+from sqlalchemy import and_, insert, select
 
 from coir.server.answers import Refusal
 from coir.server.contents import EXPORT, Contents
+from coir.server.filters import parse
 from coir.server.folders import EXPORTS, OutsideError, logical_directory
 from coir.server.jobs import Job
+from coir.server.selection import below
 from coir.server.storage import Incoming, Storage
+from coir.server.store.conditions import where
 from coir.server.store.engine import Store, now_ms
 from coir.server.store.tables import datasets, exports
 
 GROUP = "Annotation Export"
 # Between two looks at how far it is; each is a transaction.
 PROGRESS_SECONDS = 1.0
+
+
+class ShortError(Exception):
+    """A file that is not what it should be; the message is a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +35,8 @@ class Export:
     dataset_id: int
     categories: tuple[int, ...]
     with_empty_images: bool
+    folder: str = ""  # as `selection.Folder` shows it
+    filters: tuple[tuple[str, str], ...] = ()  # parameters of `/data`
 
     def __call__(self, job: Job) -> None:
         """Write the file; it appears whole, together with its row."""
@@ -43,6 +52,7 @@ class Export:
                     EXPORT,
                     self.categories,
                     with_empty_images=self.with_empty_images,
+                    within=and_(below(dataset.name, self.folder), where(parse(dict(self.filters)))),
                 )
                 name = f"coco-{time.time():.6f}.json"
                 self.folders.sweep_exports(dataset.name)
@@ -51,6 +61,8 @@ class Export:
             path = f"{logical_directory(dataset.name)}{EXPORTS}/{name}"
             job.info(f"Writing export to file {path}")
             self._keep(incoming, path, ["COCO", *contents.names], job)
+        except ShortError as error:
+            job.error(f"{error} Nothing was kept.")
         except Refusal:
             job.error("A category is not in the dataset any more; nothing was kept.")
         except (OutsideError, OSError) as error:
@@ -79,7 +91,24 @@ class Export:
                 looked = time.monotonic()
                 with self.store.write() as connection:
                     job.save(connection, min(99.0, 100.0 * size / expected))
+        self._check(contents, images, annotations, job)
         job.info(f"Done export {annotations} annotations and {images} images from {name}")
+
+    def _check(self, contents: Contents, images: int, annotations: int, job: Job) -> None:
+        """Compare what was written with what the database counts, and with the listing."""
+        if (contents.images_written, contents.annotations_written) != (images, annotations):
+            raise ShortError(
+                f"Of {images} images and {annotations} annotations {contents.images_written} and "
+                f"{contents.annotations_written} were written."
+            )
+        if not self.categories:
+            listed = contents.number_listed()
+            if listed == images:
+                job.info(f"Checked: the listing shows these {images} images")
+            else:
+                job.warning(f"The listing shows {listed} images, the file has {images}")
+        if vanished := contents.number_vanished():
+            job.info(f"Files that have vanished: {vanished}; their images and annotations are here")
 
     def _keep(self, incoming: Incoming, path: str, tags: list[str], job: Job) -> None:
         """Row, file and the end of the job appear together."""

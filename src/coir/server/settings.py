@@ -98,6 +98,11 @@ class Settings:
         return self.data / "running"
 
     @property
+    def renditions(self) -> Path:
+        """The directory with the smaller copies of pictures; it may be removed."""
+        return self.data / "renditions"
+
+    @property
     def datasets(self) -> Path:
         """The directory that holds one directory for each dataset."""
         return self.data / "datasets"

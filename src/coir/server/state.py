@@ -10,6 +10,7 @@ from fastapi import Request
 from coir.server.attempts import Attempts
 from coir.server.jobs import Jobs
 from coir.server.passwords import Passwords
+from coir.server.renditions import Renditions
 from coir.server.sessions import Sessions
 from coir.server.settings import Settings
 from coir.server.storage import Storage
@@ -25,6 +26,7 @@ class ServerState:
     settings: Settings
     store: Store
     folders: Storage
+    renditions: Renditions
     passwords: Passwords
     attempts: Attempts
     sessions: Sessions

@@ -17,7 +17,9 @@ from coir.server.ago import ago
 from coir.server.answers import answer, invalid, refused
 from coir.server.contents import EXPORT, WHOLE, Contents
 from coir.server.exporting import GROUP, Export
+from coir.server.filters import FilterError, parse
 from coir.server.parameters import parsed_integer, query
+from coir.server.selection import Folder
 from coir.server.sessions import Caller
 from coir.server.state import ServerState, state_of
 from coir.server.store.tables import exports
@@ -65,10 +67,22 @@ def export(request: Request, dataset_id: int, caller: SignedIn) -> Response:
     state, given = state_of(request), query(request)
     categories = _categories(given)
     with_empty_images = _flag(given, "with_empty_images")
+    names = ("categories", "with_empty_images", "folder")
+    filters = tuple((name, text) for name, text in given.items() if name not in names)
+    try:
+        parse(dict(filters))
+    except FilterError as error:
+        raise invalid(error.errors) from None
     with state.store.read() as connection:
         row = downloaded_dataset(connection, caller, dataset_id)
-        Contents(connection, row, EXPORT, categories)  # refuses what the dataset does not have
-    work = Export(state.store, state.folders, row.id, categories, with_empty_images)
+        # Both refuse what the dataset does not have.
+        Contents(connection, row, EXPORT, categories)
+        folder = ""
+        if given.get("folder"):
+            folder = Folder.of(state, row.name, given["folder"]).shown
+    work = Export(
+        state.store, state.folders, row.id, categories, with_empty_images, folder, filters
+    )
     name = f"Exporting {row.name} into COCO format"
     return answer(asdict(state.jobs.begin(GROUP, name, row.id, caller.id, work, join=False)))
 
