@@ -344,6 +344,24 @@ def test_memory_does_not_grow_with_the_dataset(large: tuple[Running, int]) -> No
     assert resident(running.pid) - before < 20
 
 
+@pytest.mark.slow
+def test_memory_of_a_large_export(tmp_path: Path) -> None:
+    """A tenth of a million annotations: the process stays where it was, below 300 MB."""
+    running = Running(tmp_path / "data")
+    admin = running.user("admin")
+    dataset = filled(running, admin, "crowded", 100_000, 20)
+    before = resident(running.pid)
+    job, lines = job_of(admin, admin.get(f"/api/dataset/{dataset}/export?categories="))
+    assert job["errors"] == 0
+    assert "Done export 100000 annotations and 1 images from crowded" in lines
+    newest = admin.get(f"/api/dataset/{dataset}/exports").json()[0]["id"]
+    with admin.stream("GET", f"/api/export/{newest}/download") as answer:
+        size = sum(len(piece) for piece in answer.iter_raw())
+    assert size > 20_000_000
+    assert resident(running.pid) < min(300, before + 40)
+    running.end()
+
+
 def test_killed_export_leaves_nothing(large: tuple[Running, int]) -> None:
     """A server killed while it writes keeps no half file: the job is reported, the next sweeps."""
     running, dataset = large
