@@ -49,11 +49,13 @@ def open_stage(images: int) -> Iterator[Place]:
 def _process(data: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "coir", "serve", "--data", str(data), "--port", "0"]
     log = data.with_name("server.log")
+    # Without the settings of a real server, such as its database.
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("COIR_")}
     # Of its own session: Ctrl-C is for the bench, which ends the server itself.
     with log.open("wb") as stderr:
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=stderr, text=True, start_new_session=True,
-            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            env=kept | {"PYTHONUNBUFFERED": "1"},
         )  # fmt: skip
     try:
         line = process.stdout.readline() if process.stdout else ""

@@ -55,6 +55,18 @@ def of(method: Any, *args: Any, **kwargs: Any) -> Callable[[], Operation[Any]]:
     return lambda: method.operation(place, *args, **kwargs)
 
 
+def _saving(categories: list[dict[str, Any]]) -> Operation[None]:
+    """Saving what was drawn, once it was loaded what there is."""
+    operation = of(Annotator.save, 5, categories)()
+    assert next(operation).path == "/api/annotator/data/5"
+    request = operation.send(_answer(_named("load.after_save")))
+    try:
+        while True:
+            request = operation.send((yield request))
+    except StopIteration:
+        return
+
+
 # What the client makes of each route, and what part of the body it is where it is not the whole.
 OPERATIONS: dict[str, tuple[Callable[[], Operation[Any]], str | None]] = {
     r"GET /api/info/?": (routes.info, None),
@@ -103,7 +115,7 @@ OPERATIONS: dict[str, tuple[Callable[[], Operation[Any]], str | None]] = {
     r"PUT /api/annotation/-?\d+": (of(Annotations.change, 1, 1), None),
     r"DELETE /api/annotation/-?\d+": (of(Annotations.delete, 1), ""),
     r"GET /api/annotator/data/-?\d+": (of(Annotator.load, 5), None),
-    r"POST /api/annotator/data": (of(Annotator.save, 5, []), ""),
+    r"POST /api/annotator/data": (lambda: _saving([]), ""),
     r"GET /api/tasks/": (of(Jobs.all), None),
     r"GET /api/tasks/-?\d+/logs": (of(Jobs.log, 1), "logs"),
     r"DELETE /api/tasks/-?\d+": (of(Jobs.delete, 1), ""),
@@ -160,8 +172,10 @@ def _answer(exchange: Exchange) -> Answer:
 
 def _run(exchange: Exchange, *more: Answer) -> Any:
     """What an operation makes of a recorded answer, and of more if it asks for more."""
-    operation = OPERATIONS[str(_route(exchange))][0]()
-    next(operation)
+    route = str(_route(exchange))
+    operation = OPERATIONS[route][0]()
+    request = next(operation)
+    assert re.fullmatch(route, f"{request.method} {request.path}")
     try:
         for answer in (_answer(exchange), *more):
             operation.send(answer)
@@ -170,6 +184,10 @@ def _run(exchange: Exchange, *more: Answer) -> Any:
     finally:
         operation.close()
     raise AssertionError("it asks for more than was given")
+
+
+def _named(name: str) -> Exchange:
+    return next(one for one in _recorded() if one["name"] == name)
 
 
 def _succeeded(exchange: Exchange) -> bool:
@@ -248,9 +266,35 @@ def test_exported_file() -> None:
     _agrees(msgspec.to_builtins(read), body)
 
 
+def test_saving_sends_what_the_page_sends() -> None:
+    """What was recorded of the page is what is sent, also of what is not given."""
+    recorded = _named("save.ok")["request"]["json"]
+    page = next(one for one in recorded["categories"] if one["annotations"])
+    (drawn,) = page["annotations"]
+    given = {name: drawn[name] for name in ("id", "compoundPath", "sessions")}
+    sent = next(_saving([{"id": page["id"], "annotations": [given]}])).json
+    assert sent.keys() == recorded.keys()
+    assert (sent["mode"], sent["user"]) == (recorded["mode"], recorded["user"])
+    assert sent["dataset"]["id"] == recorded["dataset"]["id"]
+    assert sent["image"] == recorded["image"]
+    (category,) = json.loads(json.dumps(sent["categories"]))  # as the wire has it
+    assert category == {name: page[name] for name in category}
+    assert category.keys() == page.keys()
+
+
+@pytest.mark.parametrize(
+    "category",
+    [{"id": 77}, {"id": 1, "annotations": [{"id": 77}]}, {"id": 2, "annotations": [{"id": 8}]}],
+)
+def test_saving_what_is_not_there(category: dict[str, Any]) -> None:
+    """A category or annotation that the image does not have is refused, and nothing is sent."""
+    with pytest.raises(InvalidRequest, match=r"no (category (77|None)|annotation)"):
+        next(_saving([category]))
+
+
 def test_details() -> None:
     """A scan reads the fields of an image from what the annotation page loads."""
-    recorded = next(one for one in _recorded() if one["name"] == "load.after_save")
+    recorded = _named("load.after_save")
     operation = routes.details(5)
     next(operation)
     with pytest.raises(StopIteration) as stop:
@@ -267,7 +311,7 @@ def test_details_of_what_is_gone(name: str) -> None:
     operation = routes.details(5)
     next(operation)
     with pytest.raises(StopIteration) as stop:
-        operation.send(_answer(next(one for one in _recorded() if one["name"] == name)))
+        operation.send(_answer(_named(name)))
     assert stop.value.value is None
 
 
@@ -286,7 +330,7 @@ def test_all_details() -> None:
 @pytest.mark.parametrize("row", [Image, ImageId])
 def test_page_of_rows(row: type) -> None:
     """The rows of a page are read as images, and as ids alone."""
-    recorded = next(one for one in _recorded() if one["name"] == "order='id'")
+    recorded = _named("order='id'")
     operation = routes.images(1, {}, row)
     next(operation)
     with pytest.raises(StopIteration) as stop:
@@ -329,7 +373,7 @@ def test_error(exchange: Exchange) -> None:
 )
 def test_no_such_dataset(name: str) -> None:
     """The recorded 500 of a dataset that is not in the list means that there is none."""
-    recorded = next(one for one in _recorded() if one["name"] == name)
+    recorded = _named(name)
     with pytest.raises(DatasetNotFound, match="no dataset 1") as raised:
         _run(recorded, LIST_WITHOUT_1)
     assert "'bobs' (7)" in raised.value.hint

@@ -104,8 +104,11 @@ CALLS: dict[tuple[str, str], Any] = {
 # The routes without a call, and why.
 WITHOUT = {
     ("GET", "/api/openapi.json"): "a document for programs that read such documents",
+    ("GET", "/api/health"): "for what watches the process, which has its own ways to ask",
+    ("GET", "/api/ready"): "as above",
     ("POST", "/api/dataset/{dataset_id}/generate"): "it fetches nothing any more, from nowhere",
     ("POST", "/api/dataset/{dataset_id}/export"): "the same as .../coco under another name",
+    ("GET", "/api/dataset/{dataset_id}/changes"): "the change feed has no call yet",
     ("GET", "/api/user/tokens"): "tokens have no calls yet",
     ("POST", "/api/user/tokens"): "as above",
     ("DELETE", "/api/user/tokens/{token_id}"): "as above",
@@ -219,13 +222,12 @@ def _route(method: str, path: str) -> tuple[str, str]:
     raise AssertionError(f"no route: {method} {path}")
 
 
-async def completed(server: Any, job_id: int) -> coir.model.Job:
-    """A job, once it is completed."""
+async def completed(server: Any, job_id: int) -> None:
+    """Wait for the end of a job."""
     with anyio.fail_after(30):
-        while not (job := await done(server.jobs.get(job_id))).completed:
-            await anyio.sleep(0.02)
-    assert job.progress == 100
-    return job
+        job = await done(server.jobs.wait(job_id))
+    assert (job.id, job.completed, job.progress) == (job_id, True, 100)
+    assert await done(server.jobs.get(job_id)) == job
 
 
 async def _users(twin: Twin) -> None:
@@ -383,6 +385,10 @@ async def _annotations(twin: Twin) -> None:
         assert (loaded.image.metadata, loaded.dataset.name) == ({"seen": True}, "birds")
         assert loaded.categories[0].annotations[0].area == 900
         assert loaded.permissions.image.delete
+        await done(server.annotator.save(ids[0], [], preferences={"k": 1}))
+        await done(server.annotator.save(ids[0], [page]))
+        loaded = await done(server.annotator.load(ids[0]))
+        assert (loaded.image.metadata, loaded.preferences) == ({"seen": True}, {"k": 1})
         assert await done(server.images.copy_annotations(ids[0], ids[1])) == 1
         assert len((await done(server.images.coco(ids[1]))).annotations) == 1
         statistics = await done(birds.statistics())

@@ -8,8 +8,10 @@ from coir.errors import (
     AuthenticationFailed,
     CoirError,
     ConnectionFailed,
+    DatasetNotFound,
     IncompleteUpload,
     InvalidRequest,
+    PermissionDenied,
     ServerFailed,
 )
 from coir.uploads.choice import Choice, Chosen
@@ -79,7 +81,8 @@ def test_a_server_that_comes_back() -> None:
     assert len(run(course, *([GONE] * (IN_A_ROW - 1) + [None]) * 4)) == 20
 
 
-def test_a_session_that_ended() -> None:
+@pytest.mark.parametrize("kind", [AuthenticationFailed, DatasetNotFound, PermissionDenied])
+def test_a_session_that_ended(kind: type[CoirError]) -> None:
     """Without permission the others are not tried at all."""
     course = Course(chosen(20), set())
-    assert len(run(course, AuthenticationFailed("who?"))) == 1
+    assert len(run(course, kind("who?"))) == 1

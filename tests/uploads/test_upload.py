@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import msgspec
 import pytest
 
 import coir
@@ -26,15 +27,21 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
         yield running
 
 
-def _synchronously(url: str, dataset: str, *args: Any, **kwargs: Any) -> coir.UploadReport:
-    with coir.connect(url, username="admin", password="admin-pw") as server:
+ADMIN: Any = {"username": "admin", "password": "admin-pw"}
+
+
+def _synchronously(
+    url: str, dataset: str, *args: Any, known: Any = ADMIN, **kwargs: Any
+) -> coir.UploadReport:
+    with coir.connect(url, **known) as server:
         return coir.upload(server.dataset(dataset), *args, **kwargs)
 
 
 def _asynchronously(backend: str) -> Upload:
-    def upload(url: str, dataset: str, *args: Any, **kwargs: Any) -> coir.UploadReport:
+    def upload(
+        url: str, dataset: str, *args: Any, known: Any = ADMIN, **kwargs: Any
+    ) -> coir.UploadReport:
         async def main() -> coir.UploadReport:
-            known = {"username": "admin", "password": "admin-pw"}
             async with await coir.connect_async(url, **known) as server:
                 return await coir.upload_async(await server.dataset(dataset), *args, **kwargs)
 
@@ -188,6 +195,32 @@ def test_a_server_that_is_gone(tmp_path: Path, way: Upload) -> None:
     # Of two at a time, one may end before the only success, and one when it is given up.
     assert 5 <= len(report.failed) <= 7
     assert len(report.untried) == 30 - sent
+
+
+def test_a_token_that_may_only_read(
+    place: Serving, dataset: str, way: Upload, tmp_path: Path
+) -> None:
+    """Who may not upload is told so once or a few times, not for each of many files."""
+    folder = photos(tmp_path, *(f"{number:02}.jpg" for number in range(40)))
+    made = place.user("admin").post("/api/user/tokens", json={"name": dataset, "scope": "read"})
+    with pytest.raises(coir.IncompleteUpload) as raised:
+        way(place.url, dataset, folder, known={"token": made.json()["token"]})
+    report = raised.value.report
+    assert all(isinstance(one.error, coir.PermissionDenied) for one in report.failed)
+    assert 1 <= len(report.failed) <= 4
+    assert len(report.untried) == 40 - len(report.failed)
+    assert paths(place, dataset) == []
+
+
+def test_a_server_like_the_original(place: Serving, dataset: str, tmp_path: Path) -> None:
+    """Where the listing tells no paths, they are found by the list of all images."""
+    folder = photos(tmp_path, "a.jpg", "north/a.jpg")
+    with coir.connect(place.url, username="admin", password="admin-pw") as server:
+        server.info = msgspec.structs.replace(server.info, coir=None)
+        coir.upload(server.dataset(dataset), folder / "a.jpg", into="north")
+        report = coir.upload(server.dataset(dataset), folder)
+    assert [one.name for one in report.uploaded] == ["a.jpg"]
+    assert report.present == ("north/a.jpg",)
 
 
 def test_a_list_that_fails(way: Upload, tmp_path: Path) -> None:

@@ -3,28 +3,64 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
+from functools import wraps
 from getpass import getpass
+from inspect import Parameter, signature
+from typing import Any
 
+from coir.cli import options
 from coir.client import Server, connect
 from coir.client.address import server_url
 from coir.client.credentials import Credentials
 from coir.client.kept_password import kept
 from coir.errors import AuthenticationFailed, InvalidRequest
 
-__all__ = ["Access", "asked", "open_server"]
+__all__ = ["Access", "asked", "open_server", "reaching"]
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
     """What the options said."""
 
-    server: str | None
-    username: str | None
-    password: str | None = field(repr=False)
-    cookie: str | None = field(repr=False)
-    basic: bool = False
+    server: str | None = None
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    cookie: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
+    basic: bool = False
+
+
+OPTIONS = {
+    "server": options.ServerUrl,
+    "username": options.Username,
+    "password": options.Password,
+    "cookie": options.Cookie,
+    "token": options.Token,
+    "basic": options.Basic,
+}
+
+
+def reaching(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command these options in the place of its parameter ``access``."""
+    shown = [
+        Parameter(one.name, Parameter.POSITIONAL_OR_KEYWORD, default=one.default,
+                  annotation=OPTIONS[one.name])
+        for one in fields(Access)
+    ]  # fmt: skip
+    own = signature(command, eval_str=True)
+    parameters: list[Parameter] = []
+    for parameter in own.parameters.values():
+        parameters += shown if parameter.name == "access" else [parameter]
+
+    @wraps(command)
+    def reached(**given: Any) -> None:
+        access = Access(**{one.name: given.pop(one.name) for one in shown})
+        command(access=access, **given)
+
+    reached.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return reached
 
 
 def open_server(access: Access) -> Server:

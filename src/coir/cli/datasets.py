@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from coir.cli import options
-from coir.cli.access import Access, open_server
+from coir.cli.access import Access, open_server, reaching
 from coir.cli.output import put
 from coir.cli.talk import printable, say
 
 __all__ = ["datasets"]
 
 
+@reaching
 def datasets(
-    server: options.ServerUrl = None,
-    username: options.Username = None,
-    password: options.Password = None,
-    cookie: options.Cookie = None,
-    token: options.Token = None,
-    basic: options.Basic = False,
+    access: Access,
 ) -> None:
     """List the datasets that this user may see: id, name and owner, separated by tabs."""
-    with open_server(Access(server, username, password, cookie, basic, token)) as connection:
+    with open_server(access) as connection:
         visible = connection.datasets()
     put(f"{one.id}\t{printable(one.name)}\t{printable(one.owner)}" for one in visible)
     if not visible:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from coir.cli import options
-from coir.cli.access import Access, open_server
+from coir.cli.access import Access, open_server, reaching
 from coir.cli.formats import FORMATS, Format
 from coir.cli.output import destination, ending_in_order, writable
 from coir.cli.talk import voice
@@ -43,14 +43,10 @@ IMAGES_HELP = """Print every image of a dataset, ascending by id: file name, ann
 def listing(*, rows: bool) -> Callable[..., None]:
     """Give the command that lists images, or only their ids."""
 
+    @reaching
     def command(
         dataset: options.DatasetName,
-        server: options.ServerUrl = None,
-        username: options.Username = None,
-        password: options.Password = None,
-        cookie: options.Cookie = None,
-        token: options.Token = None,
-        basic: options.Basic = False,
+        access: Access,
         annotated: options.Annotated_ = None,
         category: options.Categories = None,
         folder: options.Folder = None,
@@ -86,7 +82,6 @@ def listing(*, rows: bool) -> Callable[..., None]:
         )
         further = [name.strip() for name in fields.split(",")] if fields else ()
         earlier = earlier_certificate(since) if since else None
-        access = Access(server, username, password, cookie, basic, token)
         whole = False
         try:
             with open_server(access) as connection, voice.progress(f"Reading {dataset}") as watch:

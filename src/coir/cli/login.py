@@ -30,7 +30,7 @@ def login(
     if not username:
         raise InvalidRequest("No user is named.", hint="Add --username, or set COIR_USERNAME.")
     # What was kept before may be what no longer works.
-    access = asked(Access(server, username, password, None), remembered=False)
+    access = asked(Access(server, username, password), remembered=False)
     with open_server(access) as connection:
         url = connection.url
     where = keep(url, Credentials(access.username, access.password))

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from coir.cli import options
-from coir.cli.access import Access, open_server
+from coir.cli.access import Access, open_server, reaching
 from coir.cli.talk import Counter, voice
 from coir.errors import IncompleteUpload
 from coir.uploads import UploadPhase, UploadProgress, UploadReport
@@ -18,18 +18,14 @@ from coir.uploads.report import Watcher
 __all__ = ["upload"]
 
 
+@reaching
 def upload(
     dataset: options.DatasetName,
     files: Annotated[
         list[Path],
-        typer.Argument(metavar="FILES...", help="Files and folders.", show_default=False),
+        typer.Argument(metavar="FILES", help="Files and folders.", show_default=False),
     ],
-    server: options.ServerUrl = None,
-    username: options.Username = None,
-    password: options.Password = None,
-    cookie: options.Cookie = None,
-    token: options.Token = None,
-    basic: options.Basic = False,
+    access: Access,
     into: Annotated[
         str,
         typer.Option(
@@ -56,7 +52,6 @@ def upload(
     A file that the server refuses is told, and the others go on; the exit code is then 11.
     """
     voice.configure(json=json_log, quiet=quiet)
-    access = Access(server, username, password, cookie, basic, token)
     with open_server(access) as connection, voice.counting(f"Uploading to {dataset}") as count:
         place = connection.dataset(dataset)
         try:

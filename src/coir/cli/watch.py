@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from coir.cli import options
-from coir.cli.access import Access, open_server
+from coir.cli.access import Access, open_server, reaching
 from coir.cli.formats import FORMATS
 from coir.cli.output import destination
 from coir.cli.talk import voice
@@ -25,14 +25,10 @@ __all__ = ["watch"]
 LONGEST_WAIT = 300.0
 
 
+@reaching
 def watch(
     dataset: options.DatasetName,
-    server: options.ServerUrl = None,
-    username: options.Username = None,
-    password: options.Password = None,
-    cookie: options.Cookie = None,
-    token: options.Token = None,
-    basic: options.Basic = False,
+    access: Access,
     annotated: options.Annotated_ = None,
     category: options.Categories = None,
     folder: options.Folder = None,
@@ -52,7 +48,6 @@ def watch(
     """
     voice.configure(json=json_log, quiet=quiet)
     wanted = Filter(annotated=annotated, categories=tuple(category or ()), folder=folder)
-    access = Access(server, username, password, cookie, basic, token)
     with open_server(access) as connection:
         place = connection.dataset(dataset)
         since: Certificate | None = None

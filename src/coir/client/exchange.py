@@ -29,7 +29,8 @@ class Request:
     comes or the server is busy; only requests that change nothing are ever sent twice.
 
     The body of a successful answer goes ``into`` a file from its beginning instead of into
-    memory, or is left to be read while it comes when ``open`` is set.
+    memory, or is left to be read while it comes when ``open`` is set. ``delay`` is how many
+    seconds to wait before it is sent.
     """
 
     method: str
@@ -40,6 +41,7 @@ class Request:
     files: Mapping[str, tuple[str, bytes | BinaryIO]] | None = None
     into: BinaryIO | None = None
     open: bool = False
+    delay: float = 0.0
     attempts: int = 5
     read_timeout: float = READ_TIMEOUT
 

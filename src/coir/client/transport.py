@@ -133,7 +133,7 @@ class Transport(_Wire[httpx2.Client], Closing):
         raise AssertionError  # stamina raises what the last attempt raised
 
     def _once(self, request: Request) -> Answer:
-        time.sleep(self.throttle.delay())
+        time.sleep(request.delay + self.throttle.delay())
         started = time.perf_counter()
         with translated(self.url), local_files():
             response = self._http.send(self._request(request), stream=True)
@@ -189,7 +189,7 @@ class AsyncTransport(_Wire[httpx2.AsyncClient], AsyncClosing):
         raise AssertionError  # stamina raises what the last attempt raised
 
     async def _once(self, request: Request) -> Answer:
-        await anyio.sleep(self.throttle.delay())
+        await anyio.sleep(request.delay + self.throttle.delay())
         started = time.perf_counter()
         with translated(self.url), local_files():
             response = await self._http.send(self._request(request), stream=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import signal
 import subprocess
@@ -87,7 +88,7 @@ def _process(data: Path) -> Iterator[str]:
     try:
         with log.open("wb") as stderr, _uninterrupted():
             process = subprocess.Popen(  # noqa: S603 - our own command, no shell
-                command, stdout=subprocess.PIPE, stderr=stderr, text=True
+                command, env=_environment(), stdout=subprocess.PIPE, stderr=stderr, text=True
             )
         line = process.stdout.readline() if process.stdout else ""
         if "http://" not in line:
@@ -99,6 +100,11 @@ def _process(data: Path) -> Iterator[str]:
     finally:
         if process is not None:
             _end(process)
+
+
+def _environment() -> dict[str, str]:
+    """The environment without the settings of a real server, such as its database."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COIR_")}
 
 
 def _end(process: subprocess.Popen[str]) -> None:

@@ -11,14 +11,17 @@ from threading import BoundedSemaphore, Event
 from fastapi import FastAPI, Request
 from sqlalchemy.exc import DatabaseError, DataError
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Match
 
 from coir.server.answers import NOT_FOUND_HTML, REDIRECT_HTML, Refusal, answer
 from coir.server.attempts import Attempts
 from coir.server.claims import Claims
+from coir.server.conditional import Conditional
 from coir.server.directories import Directories
 from coir.server.edge import Edge, TooLargeError
+from coir.server.followers import Followers
 from coir.server.jobs import Jobs
 from coir.server.passwords import Passwords
 from coir.server.renditions import Renditions
@@ -27,6 +30,7 @@ from coir.server.secret import read_or_create
 from coir.server.sessions import Sessions
 from coir.server.settings import Settings, StartError
 from coir.server.state import ServerState
+from coir.server.store import changes
 from coir.server.store.engine import Store
 from coir.server.store.migration import migrate
 from coir.server.store.milestones import Milestones
@@ -37,6 +41,9 @@ from coir.server.watching import Watcher
 # Lists of ids that may be read at the same time: each holds a connection and 3 MB (measured), for
 # a minute at most.
 SNAPSHOTS = 16
+# 5,000 images shrink to a tenth in 6 ms (measured); the best level takes five times as long for
+# a fifth less.
+GZIP_LEVEL = 3
 
 
 def open_state(settings: Settings) -> ServerState:
@@ -56,6 +63,7 @@ def open_state(settings: Settings) -> ServerState:
         sessions=Sessions(store, secret, passwords, attempts, tokens),
         tokens=tokens,
         jobs=Jobs(store, Claims(settings.claims)),
+        followers=Followers(store),
         snapshots=BoundedSemaphore(SNAPSHOTS),
         milestones=Milestones(),
         draining=Event(),
@@ -82,6 +90,7 @@ def _opened_store(settings: Settings) -> Store:
     store = Store(settings.store)
     try:
         migrate(store)
+        changes.begin(store)
     except DatabaseError as error:
         store.close()
         raise StartError(f"{store.name} cannot be opened: {error.orig}") from error
@@ -102,11 +111,13 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         state.tokens.open()
         state.jobs.open()
+        state.followers.open()
         if watcher is not None:
             watcher.open()
         yield
         if watcher is not None:
             watcher.close()
+        state.followers.close()
         state.jobs.close()
         state.tokens.close()
         state.store.close()
@@ -119,7 +130,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(DataError, _not_storable)
     app.add_exception_handler(TooLargeError, _too_large)
     app.add_exception_handler(HTTPException, _no_route)
+    app.add_middleware(Conditional)
     app.add_middleware(Edge, settings=settings, routes=app.router.routes)
+    app.add_middleware(GZipMiddleware, compresslevel=GZIP_LEVEL, exclude_content_types=("image/*",))
     app.add_middleware(Tracing)  # added last: the outermost
     return app
 

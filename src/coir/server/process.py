@@ -92,6 +92,7 @@ class _Draining(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let requests finish, jobs come to a safe point, and both end in time."""
         self._state.jobs.stop()
+        self._state.followers.end_waiting()
         grace = self._state.settings.grace_seconds
         end = threading.Timer(grace + CLOSING_SECONDS, _cut)
         end.daemon = True

@@ -8,6 +8,7 @@ from threading import BoundedSemaphore, Event
 from fastapi import Request
 
 from coir.server.attempts import Attempts
+from coir.server.followers import Followers
 from coir.server.jobs import Jobs
 from coir.server.passwords import Passwords
 from coir.server.renditions import Renditions
@@ -32,6 +33,7 @@ class ServerState:
     sessions: Sessions
     tokens: Tokens
     jobs: Jobs
+    followers: Followers
     snapshots: BoundedSemaphore
     milestones: Milestones
     draining: Event  # set when the server is about to end

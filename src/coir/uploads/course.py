@@ -11,6 +11,7 @@ from coir.errors import (
     ConnectionFailed,
     DatasetNotFound,
     IncompleteUpload,
+    PermissionDenied,
     ServerFailed,
 )
 from coir.uploads.choice import Choice, Chosen
@@ -26,7 +27,7 @@ BUSY = {429, 502, 503, 504}
 class Course:
     """What is to send, less what is there by folder and file name, and what became of it."""
 
-    def __init__(self, chosen: Choice, there: Set[str]) -> None:
+    def __init__(self, chosen: Choice, there: Set[str | None]) -> None:
         self.waiting = deque(one for one in chosen.files if one.name not in there)
         self.present = tuple(one.name for one in chosen.files if one.name in there)
         self.passed_over = chosen.passed_over
@@ -43,7 +44,7 @@ class Course:
     def ended(self, outcome: Outcome) -> UploadProgress:
         """Enter what became of a file."""
         self.outcomes.append(outcome)
-        if isinstance(outcome.error, AuthenticationFailed | DatasetNotFound):
+        if isinstance(outcome.error, AuthenticationFailed | DatasetNotFound | PermissionDenied):
             self._in_a_row = IN_A_ROW
         elif _of_the_server(outcome.error):
             self._in_a_row += 1

@@ -130,10 +130,10 @@ def _chosen(paths: Iterable[PathLike] | PathLike, into: str, concurrency: int) -
     return choice([paths] if isinstance(paths, str | os.PathLike) else paths, into)
 
 
-def _place(dataset: DatasetInfo, row: Image) -> str:
-    """Give the place of an image in its dataset: folders and file name."""
+def _place(dataset: DatasetInfo, row: Image) -> str | None:
+    """Give the place of an image in its dataset; None when it was deleted meanwhile."""
     if isinstance(row.path, msgspec.UnsetType):
-        return row.file_name  # it was deleted while it was read: whatever is sent is new
+        return None
     return row.path.removeprefix(f"{dataset.directory.rstrip('/')}/")
 
 

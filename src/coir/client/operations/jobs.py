@@ -13,6 +13,10 @@ from coir.model import Job
 __all__ = ["Jobs"]
 
 
+# A small job is seen at once, and a long one asked for as seldom as a person would look.
+SHORTEST, GROWTH, LONGEST = 0.05, 1.5, 5.0
+
+
 class _Log(msgspec.Struct):
     logs: list[str]
 
@@ -34,10 +38,30 @@ class Jobs(Reach[Way]):
             InvalidRequest: there is none that this user may see.
 
         """
-        for job in (yield from Jobs.all.operation(self)):
-            if job.id == job_id:
+        return _among((yield from Jobs.all.operation(self)), job_id)
+
+    @call
+    def wait(self, job_id: int, *, seconds: float | None = None) -> Operation[Job]:
+        """Wait until a job is completed, and tell of it: ``GET /api/tasks/``.
+
+        It is asked less and less often, for ``seconds`` at most; what is given then says whether
+        it is completed. Its ``errors`` say how much of it went wrong.
+
+        Raises:
+            InvalidRequest: there is none that this user may see.
+
+        """
+        delay, waited = 0.0, 0.0
+        while True:
+            request = Request("GET", "/api/tasks/", delay=delay)
+            answer = yield request
+            job = _among(decoded(request, answer, list[Job]), job_id)
+            waited += delay + answer.seconds
+            if job.completed or (seconds is not None and waited >= seconds):
                 return job
-        raise InvalidRequest(f"There is no job {job_id} that this user may see.")
+            delay = min(max(delay * GROWTH, SHORTEST), LONGEST)
+            if seconds is not None:
+                delay = min(delay, seconds - waited)
 
     @call
     def log(self, job_id: int) -> Operation[list[str]]:
@@ -66,3 +90,10 @@ class Jobs(Reach[Way]):
         """Start a job that does nothing, to see that jobs run: ``GET /api/info/long_task``."""
         request = Request("GET", "/api/info/long_task", attempts=1)
         checked(request, (yield request))
+
+
+def _among(jobs: list[Job], job_id: int) -> Job:
+    for job in jobs:
+        if job.id == job_id:
+            return job
+    raise InvalidRequest(f"There is no job {job_id} that this user may see.")

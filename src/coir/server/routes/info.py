@@ -26,9 +26,9 @@ CONTRACT = {
 }
 # Not from `coir` itself, which imports the client.
 VERSION = version("coir")
-# What the original lacks: `ids` is GET /api/dataset/{id}/ids, `fields` a parameter of `/data`,
-# `tokens` is /api/user/tokens.
-FEATURES = ("ids", "fields", "tokens")
+# What the original lacks: `ids` and `changes` are GET /api/dataset/{id}/ids and …/changes, `fields`
+# a parameter of `/data`, `tokens` is /api/user/tokens.
+FEATURES = ("ids", "fields", "tokens", "changes")
 
 
 @router.get("/")

@@ -242,3 +242,28 @@ exports = Table(
     Index("ix_exports_dataset_id", "dataset_id"),
     sqlite_autoincrement=True,
 )
+
+# Written by the triggers of the migration that made it, and by nothing else (docs/changes.md).
+changes = Table(
+    "changes",
+    metadata,
+    Column("seq", Id, primary_key=True),
+    Column("xid", BigInteger, nullable=False),  # of the transaction; 0 on SQLite
+    Column("dataset_id", Id, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("item_id", Id, nullable=False),
+    Column("image_id", Id),
+    Column("change", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Index("ix_changes_dataset_id_xid_seq", "dataset_id", "xid", "seq"),
+    sqlite_autoincrement=True,
+)
+
+# One row: which feed the cursors are of, and up to where its entries are gone.
+feed = Table(
+    "feed",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("floor_xid", BigInteger, nullable=False),
+    Column("floor_seq", BigInteger, nullable=False),
+)
