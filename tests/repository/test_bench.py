@@ -127,3 +127,24 @@ print("even")
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert (told.stdout, told.stderr) == ("even\n", "")
+
+
+def test_the_server_is_measured() -> None:
+    """The bench of the server fills its table, on few files and annotations."""
+    told = subprocess.run(
+        [sys.executable, "-m", "bench.server", "--files", "100", "--annotations", "2000"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert told.returncode == 0, told.stderr
+    rows = [line.split("|")[1:4] for line in told.stdout.splitlines() if line.startswith("| ")]
+    assert [row[1].strip() for row in rows if row[1].strip() not in ("-", "wanted")] == [
+        "500 files/s",
+        "10 ms",
+        "10 ms",
+        "300 MB",
+        "300 MB",
+    ]

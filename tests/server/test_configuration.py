@@ -28,13 +28,14 @@ VALUES: dict[str, tuple[Any, Any, Any]] = {
     "max_upload_bytes": (1, 2, 3),
     "max_coco_bytes": (1, 2, 3),
     "max_pixels": (1, 2, 3),
+    "watch": (True, False, True),
     "log": ("text", "json", "quiet"),
     "grace_seconds": (1, 2, 3),
     "drain_seconds": (1, 2, 3),
     "proxies": ("10.0.0.1", "10.0.0.0/8", ""),
     "origins": ("https://file.example", "https://environment.example,http://b.example:8080", ""),
 }
-FLAGS = ("registration", "jobs")
+FLAGS = ("registration", "jobs", "watch")
 
 
 def shown(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -77,7 +78,7 @@ def test_option_before_environment_before_file_before_default(tmp_path: Path) ->
         for name, values in VALUES.items()
         if name not in FLAGS
     ]
-    options += [f"--no-{name}" for name in FLAGS]
+    options += ["--no-registration", "--no-jobs", "--watch"]
     in_file = {name: values[0] for name, values in VALUES.items()}
     assert settings("--config", str(file)) == in_file
     assert settings(COIR_CONFIG=str(file)) == in_file

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
+import warnings
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +13,15 @@ from pathlib import Path
 import anyio
 import httpx2 as httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from coir.server.app import create_app
+from coir.server.pictures import PictureError, decoded, measure
+from coir.server.renditions import Renditions
 from coir.server.settings import Settings
+from coir.server.storage import Stamp
 
 from .running import Running, created, picture, scanned, uploaded
 
@@ -91,6 +98,58 @@ def test_picture_fits_into_a_box(admin: httpx.Client, dataset: int) -> None:
     assert admin.get(f"/api/image/{image}?width=x").status_code == 400
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pictures_are_upright(
+    server: Running, admin: httpx.Client, dataset: int, kind: str, orientation: int
+) -> None:
+    """What a camera wrote lying on its side is measured and shown upright, small and large."""
+    upright = Image.new("RGB", (120, 80), "white")
+    upright.paste("red", (0, 0, 60, 40))  # the corner at the top left
+    upright.paste("blue", (60, 0, 120, 40))
+    # What the sensor saw, by where EXIF says its first row and column are.
+    turns = {
+        1: [],
+        2: ["FLIP_LEFT_RIGHT"],
+        3: ["ROTATE_180"],
+        4: ["FLIP_TOP_BOTTOM"],
+        5: ["TRANSPOSE"],
+        6: ["ROTATE_90"],
+        7: ["TRANSVERSE"],
+        8: ["ROTATE_270"],
+    }[orientation]
+    lying = upright
+    for turn in turns:
+        lying = lying.transpose(Image.Transpose[turn])
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    written = io.BytesIO()
+    lying.save(written, kind, exif=exif)
+    name = f"lying{orientation}.{kind.lower()}"
+    image = uploaded(admin, dataset, name, written.getvalue()).json()
+    page = admin.get(
+        f"/api/dataset/{dataset}/data", params={"id": image, "fields": "width,height"}
+    ).json()
+    assert [page["images"][0][one] for one in ("width", "height")] == [120, 80]
+    for query, size in {"": (120, 80), "?width=60": (60, 40), "?height=20": (30, 20)}.items():
+        shown = opened(admin.get(f"/api/image/{image}{query}")).convert("RGB")
+        assert shown.size == size
+        left, right = (shown.getpixel((size[0] * n // 4, size[1] // 4)) for n in (1, 3))
+        assert isinstance(left, tuple)
+        assert isinstance(right, tuple)
+        assert (left[0] > 200 > 60 > left[2], right[2] > 200 > 60 > right[0]) == (True, True)
+    assert admin.get(f"/api/image/{image}?original=1").content == written.getvalue()
+
+
+def test_orientation_that_cannot_be_read_is_none(admin: httpx.Client, dataset: int) -> None:
+    """Nonsense in the place of the camera's data: the picture as it lies."""
+    for number, data in enumerate((b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0" * 9)):
+        written = io.BytesIO()
+        Image.new("RGB", (12, 8)).save(written, "JPEG", exif=data)
+        image = uploaded(admin, dataset, f"nonsense{number}.jpg", written.getvalue()).json()
+        assert opened(admin.get(f"/api/image/{image}")).size == (12, 8)
+
+
 def test_stored_bytes_are_cached_privately(admin: httpx.Client, dataset: int) -> None:
     """The stored bytes carry an ETag; asking with it answers 304, and a range answers a part."""
     image = uploaded(admin, dataset, "cached.jpg").json()
@@ -123,6 +182,38 @@ def test_attachment_has_the_files_name(admin: httpx.Client, dataset: int) -> Non
         image = admin.post(url, content=body, headers=headers).json()
         answer = admin.get(f"/api/image/{image}?asAttachment=true")
         assert answer.headers["content-disposition"] == shown
+
+
+def test_renditions_follow_the_file(server: Running, admin: httpx.Client, dataset: int) -> None:
+    """A picture is made once for each size; of a file that changed the new one is shown."""
+    image = uploaded(admin, dataset, "kept.png", picture(60, 40, "PNG", "red")).json()
+    path = f"/api/image/{image}?width=30"
+    first = admin.get(path)
+    kept = [file for file in (server.data / "renditions").rglob("*") if file.is_file()]
+    assert first.content in [file.read_bytes() for file in kept]
+    assert admin.get(path).content == first.content
+    assert len([file for file in (server.data / "renditions").rglob("*") if file.is_file()]) == len(
+        kept
+    )
+    (server.directory("d1") / "kept.png").write_bytes(picture(60, 40, "PNG", "blue"))
+    shown = opened(admin.get(path)).convert("RGB").getpixel((5, 5))
+    assert isinstance(shown, tuple)
+    assert shown[2] > 200 > 60 > shown[0]
+    (server.directory("d1") / "kept.png").unlink()
+    assert admin.get(path).status_code == 400
+
+
+def test_renditions_are_bounded(tmp_path: Path) -> None:
+    """The oldest go when there are too many bytes; what was left by another process counts."""
+    for _ in range(2):
+        renditions = Renditions(tmp_path / "kept", 10_000)
+        for number in range(30):
+            renditions.keep(f"/datasets/d/{number}", Stamp(number, 1), (1, 1), bytes(1000))
+            files = [file for file in (tmp_path / "kept").rglob("*") if file.is_file()]
+            assert sum(file.stat().st_size for file in files) <= 10_000
+        assert renditions.find("/datasets/d/29", Stamp(29, 1), (1, 1)) == bytes(1000)
+        assert renditions.find("/datasets/d/0", Stamp(0, 1), (1, 1)) is None
+    assert renditions.find("/datasets/d/29", Stamp(29, 2), (1, 1)) is None
 
 
 def test_bombs_are_refused(server: Running, admin: httpx.Client, dataset: int) -> None:
@@ -304,3 +395,19 @@ def test_image_as_coco(admin: httpx.Client, dataset: int) -> None:
     empty = admin.get(f"/api/image/{bare}/coco").json()
     assert [len(empty[name]) for name in ("images", "categories", "annotations")] == [1, 0, 0]
     assert admin.get("/api/image/999999/coco").status_code == 400
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "TIFF"])
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_broken_files_are_said_to_be_broken(kind: str, data: st.DataObject) -> None:
+    """Whatever the bytes are: a size and a picture, or one sentence, and no other error."""
+    content = bytearray(picture(20, 10, kind))
+    for place in data.draw(st.lists(st.integers(0, len(content) - 1), max_size=8)):
+        content[place] = data.draw(st.integers(0, 255))
+    content = content[: data.draw(st.integers(0, len(content)))]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, of what it takes nevertheless
+        for ask in (measure, decoded):
+            with contextlib.suppress(PictureError):
+                ask(io.BytesIO(content), 10_000)

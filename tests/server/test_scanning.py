@@ -18,7 +18,7 @@ def admin(server: Running) -> httpx.Client:
 
 
 def names(client: httpx.Client, dataset: int) -> list[str]:
-    page = client.get("/api/image/", params={"per_page": 10_000, "fields": "path,dataset_id"})
+    page = client.get("/api/image/", params={"per_page": 100_000, "fields": "path,dataset_id"})
     return [row["path"] for row in page.json()["images"] if row["dataset_id"] == dataset]
 
 
@@ -53,7 +53,7 @@ def test_rescan_adds_only_what_is_new(server: Running, admin: httpx.Client) -> N
     first = admin.get(f"/api/dataset/{dataset}/data?order=id").json()["images"]
     admin.delete(f"/api/image/{first[0]['id']}")
     (directory / "1.jpg").unlink()
-    (directory / "new.jpg").write_bytes(picture())
+    (directory / "new.jpg").write_bytes(picture(96, 60))
     assert "Created 1 new image(s)" in logged(admin, scanned(admin, dataset))
     after = admin.get(f"/api/dataset/{dataset}/data?order=id").json()["images"]
     assert after[:-1] == first[1:]
@@ -70,6 +70,10 @@ def test_what_cannot_be_read_is_logged_and_left_out(
     (directory / "empty.png").touch()
     (directory / "dangling.jpg").symlink_to(directory / "nothing.jpg")
     (directory / "loop.jpg").symlink_to(directory / "loop.jpg")
+    outside = tmp_path / "outside.jpg"
+    outside.write_bytes(picture())
+    (directory / "out.jpg").symlink_to(outside)
+    (directory / "out").symlink_to(tmp_path)
     (directory / "a\nb.jpg").write_bytes(picture())
     (directory / "folder.jpg").mkdir()
     os.mkfifo(directory / "pipe.jpg")
@@ -80,8 +84,10 @@ def test_what_cannot_be_read_is_logged_and_left_out(
     assert names(admin, dataset) == ["/datasets/broken/good.jpg"]
     log = logged(admin, job)
     assert job["errors"] == 0
-    for name in ("broken.jpg", "empty.png", "caf\\xe9.jpg", "a\\nb.jpg"):
+    for name in ("broken.jpg", "empty.png", "caf\\xe9.jpg", "a\\x0ab.jpg", "caf\\xe9/"):
         assert name in log
+    for name in ("dangling.jpg", "loop.jpg", "pipe.jpg", "out.jpg"):
+        assert f"Skipped /datasets/broken/{name}: " in log
     assert str(server.data) not in log
 
 

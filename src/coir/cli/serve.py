@@ -13,6 +13,7 @@ from coir.errors import CoirError
 
 __all__ = ["Config", "Data", "available", "serve", "worker"]
 
+FLAGS = ("registration", "jobs", "watch")
 WHERE, LIMITS, RUNNING = "Where", "Limits", "How it runs"
 
 
@@ -20,7 +21,7 @@ def _setting(name: str, default: str, help: str, panel: str, **more: Any) -> Any
     """An option without a default of its own: what is not given may stand in the file."""
     flag = name.replace("_", "-")
     return typer.Option(
-        f"--{flag}/--no-{flag}" if name in ("registration", "jobs") else f"--{flag}",
+        f"--{flag}/--no-{flag}" if name in FLAGS else f"--{flag}",
         envvar=f"COIR_{name.upper()}",
         help=help,
         show_default=default or False,
@@ -63,6 +64,15 @@ Port = Annotated[
 Registration = Annotated[
     bool | None,
     _setting("registration", "registration", "Whether newcomers may register themselves.", LIMITS),
+]
+Watch = Annotated[
+    bool | None,
+    _setting(
+        "watch",
+        "no-watch",
+        "Whether a dataset is scanned when its files change; not on network disks.",
+        RUNNING,
+    ),
 ]
 MaxUploadBytes = Annotated[
     int | None,
@@ -167,6 +177,7 @@ def serve(
     max_upload_bytes: MaxUploadBytes = None,
     max_coco_bytes: MaxCocoBytes = None,
     max_pixels: MaxPixels = None,
+    watch: Watch = None,
     log: Log = None,
     grace_seconds: GraceSeconds = None,
     drain_seconds: DrainSeconds = None,
@@ -188,6 +199,7 @@ def serve(
         "max_upload_bytes": max_upload_bytes,
         "max_coco_bytes": max_coco_bytes,
         "max_pixels": max_pixels,
+        "watch": watch,
         "log": log,
         "grace_seconds": grace_seconds,
         "drain_seconds": drain_seconds,

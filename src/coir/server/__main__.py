@@ -17,6 +17,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=5000)
     parser.add_argument("--database", default=os.environ.get("COIR_DATABASE", ""))
     parser.add_argument("--no-jobs", dest="jobs", action="store_false")
+    parser.add_argument("--watch", action="store_true")
     given = parser.parse_args()
     try:
         return serve(Settings.of(**vars(given)))

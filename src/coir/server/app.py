@@ -20,8 +20,8 @@ from starlette.routing import Match
 from coir.server.answers import NOT_FOUND_HTML, REDIRECT_HTML, Refusal, answer
 from coir.server.attempts import Attempts
 from coir.server.conditional import Conditional
+from coir.server.directories import Directories
 from coir.server.edge import Edge, TooLargeError
-from coir.server.folders import Folders
 from coir.server.followers import Followers
 from coir.server.jobs.jobs import Jobs
 from coir.server.jobs.workplace import Workplace
@@ -30,6 +30,7 @@ from coir.server.live.announcement import Announcements
 from coir.server.live.channel import Channel
 from coir.server.live.gate import Gate
 from coir.server.passwords import Passwords
+from coir.server.renditions import Renditions
 from coir.server.routes import ROUTERS
 from coir.server.secret import read_or_create
 from coir.server.sessions import Sessions
@@ -41,6 +42,7 @@ from coir.server.store.migration import migrate
 from coir.server.store.milestones import Milestones
 from coir.server.tokens import Tokens
 from coir.server.trace import Tracing
+from coir.server.watching import Watcher
 
 # Lists of ids that may be read at the same time: each holds a connection and 3 MB (measured), for
 # a minute at most.
@@ -57,7 +59,7 @@ def open_state(settings: Settings) -> ServerState:
     """
     store, secret = open_data(settings)
     passwords, attempts, tokens = Passwords(), Attempts(store), Tokens(store)
-    folders = Folders(settings.datasets)
+    folders = Directories(settings.datasets)
     announcements = Announcements()
     jobs = _jobs(settings, Workplace(store, folders, settings.imports, settings.max_pixels))
     jobs.listeners.append(announcements.progress)
@@ -65,6 +67,7 @@ def open_state(settings: Settings) -> ServerState:
         settings=settings,
         store=store,
         folders=folders,
+        renditions=Renditions(settings.renditions),
         passwords=passwords,
         attempts=attempts,
         sessions=Sessions(store, secret, passwords, attempts, tokens),
@@ -123,6 +126,7 @@ def create_app(settings: Settings) -> FastAPI:
     """The application over an opened data directory; jobs run while it is served, if they may."""
     state = open_state(settings)
     channel = Channel(state.store, state.sessions, state.announcements)
+    watcher = Watcher(settings.datasets, state.store, state.jobs) if settings.watch else None
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -131,7 +135,11 @@ def create_app(settings: Settings) -> FastAPI:
             state.jobs.open()
         state.followers.open()
         channel.open()
+        if watcher is not None:
+            watcher.open()
         yield
+        if watcher is not None:
+            watcher.close()
         await channel.close()
         state.close()
 

@@ -104,22 +104,29 @@ class Contents:
         wanted: Collection[int] = (),
         *,
         with_empty_images: bool = False,
+        within: ColumnElement[bool] | None = None,
         image_id: int | None = None,
     ) -> None:
         """Of these categories, or of all that the dataset lists or uses.
 
-        Of one image alone where ``image_id`` names it, with the categories that it has.
+        Only of the images that the condition ``within`` holds for, where it is given. Of one image
+        alone where ``image_id`` names it, with the categories that it has.
         Refuses a category that the dataset neither lists nor uses.
         """
         self._connection = connection
         self._form = form
+        # How many of each `pieces` has given so far.
+        self.images_written = self.annotations_written = 0
         self._image_id = image_id
         self._living = and_(images.c.dataset_id == dataset.id, images.c.deleted == false())
+        if within is not None:
+            self._living = and_(self._living, within)
         if image_id is not None:
             self._living = and_(self._living, images.c.id == image_id)
         self.categories = self._categories(dataset, wanted)
         self.names = [row.name for row in self.categories]
         self._chosen = self._in_categories(everything=not wanted)
+        self._with_empty_images = with_empty_images
         self._shown = true() if with_empty_images else self._chosen
 
     def pieces(self) -> Iterator[bytes]:
@@ -136,6 +143,17 @@ class Contents:
         number: int = self._connection.execute(self._annotations(func.count())).scalar_one()
         return number
 
+    def number_vanished(self) -> int:
+        """How many images in the file have none of their own at present."""
+        asked = select(func.count()).select_from(images).where(self._living, self._shown)
+        return self._connection.execute(asked.where(images.c.vanished)).scalar_one()
+
+    def number_listed(self) -> int:
+        """How many images the listing shows of those that belong into a file of all categories."""
+        counted = true() if self._with_empty_images else images.c.annotated
+        asked = select(func.count()).select_from(images).where(self._living, counted)
+        return self._connection.execute(asked).scalar_one()
+
     def number_left_out(self) -> int:
         """How many living annotations of the images and categories are not in the file."""
         joined = select(func.count()).select_from(annotations).join(images)
@@ -151,6 +169,7 @@ class Contents:
             given = CONSTANTS | dict(zip((*names, *OPTIONAL), row, strict=True))
             shown = {name: _value(name, given[name], IMAGE_TEXTS) for name in self._form.images}
             shown |= {name: given[name] for name in OPTIONAL if given[name] is not None}
+            self.images_written += 1
             yield _encode(shown)
 
     def annotations(self) -> Iterator[bytes]:
@@ -171,6 +190,7 @@ class Contents:
             if "keypoints" in given:
                 visible = msgspec.json.decode(keypoints)[2::3]
                 shown["num_keypoints"] = sum(1 for flag in visible if flag > 0)
+            self.annotations_written += 1
             yield _encode(shown)
 
     def _rows(self, asked: Select[Any]) -> Iterator[Row[Any]]:

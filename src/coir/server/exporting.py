@@ -1,16 +1,20 @@
 """The export: a dataset as a COCO file, written as a job and kept until it is deleted."""
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
-from sqlalchemy import insert, select
+from sqlalchemy import and_, insert, select
 
 from coir.server.answers import Refusal
 from coir.server.contents import EXPORT, Contents
-from coir.server.folders import EXPORTS, Incoming, OutsideError, logical_directory
+from coir.server.filters import parse
+from coir.server.folders import EXPORTS, OutsideError, logical_directory
 from coir.server.jobs.job import Job, Run, Work
 from coir.server.jobs.workplace import Workplace
+from coir.server.selection import below
+from coir.server.storage import Incoming
+from coir.server.store.conditions import where
 from coir.server.store.engine import now_ms
 from coir.server.store.tables import datasets, exports
 
@@ -20,11 +24,22 @@ GROUP = "Annotation Export"
 PROGRESS_SECONDS = 1.0
 
 
+class ShortError(Exception):
+    """A file that is not what it should be; the message is a sentence."""
+
+
 def work(place: Workplace, run: Run) -> Work:
     """What a job of this kind does."""
     assert run.dataset_id is not None  # noqa: S101 - an export is begun with a dataset
-    categories, empty = run.arguments["categories"], run.arguments["with_empty_images"]
-    return Export(place, run.dataset_id, tuple(categories), empty)
+    given = run.arguments
+    return Export(
+        place,
+        run.dataset_id,
+        tuple(given["categories"]),
+        given["with_empty_images"],
+        given.get("folder", ""),
+        given.get("filters", {}),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +50,8 @@ class Export:
     dataset_id: int
     categories: tuple[int, ...]
     with_empty_images: bool
+    folder: str = ""  # as `selection.Folder` shows it
+    filters: Mapping[str, str] = field(default_factory=dict)  # parameters of `/data`
 
     def __call__(self, job: Job) -> None:
         """Write the file; it appears whole, together with its row."""
@@ -50,6 +67,7 @@ class Export:
                     EXPORT,
                     self.categories,
                     with_empty_images=self.with_empty_images,
+                    within=and_(below(dataset.name, self.folder), where(parse(dict(self.filters)))),
                 )
                 name = _name(job.run)
                 # No other export of this dataset runs: its jobs take turns.
@@ -59,6 +77,8 @@ class Export:
             path = f"{logical_directory(dataset.name)}{EXPORTS}/{name}"
             job.info(f"Writing export to file {path}")
             self._keep(incoming, path, ["COCO", *contents.names], job)
+        except ShortError as error:
+            job.error(f"{error} Nothing was kept.")
         except Refusal:
             job.error("A category is not in the dataset any more; nothing was kept.")
         except (OutsideError, OSError) as error:
@@ -86,7 +106,24 @@ class Export:
             if time.monotonic() - looked > PROGRESS_SECONDS:
                 looked = time.monotonic()
                 job.note(min(99.0, 100.0 * size / expected))
+        self._check(contents, images, annotations, job)
         job.info(f"Done export {annotations} annotations and {images} images from {name}")
+
+    def _check(self, contents: Contents, images: int, annotations: int, job: Job) -> None:
+        """Compare what was written with what the database counts, and with the listing."""
+        if (contents.images_written, contents.annotations_written) != (images, annotations):
+            raise ShortError(
+                f"Of {images} images and {annotations} annotations {contents.images_written} and "
+                f"{contents.annotations_written} were written."
+            )
+        if not self.categories:
+            listed = contents.number_listed()
+            if listed == images:
+                job.info(f"Checked: the listing shows these {images} images")
+            else:
+                job.warning(f"The listing shows {listed} images, the file has {images}")
+        if vanished := contents.number_vanished():
+            job.info(f"Files that have vanished: {vanished}; their images and annotations are here")
 
     def _keep(self, incoming: Incoming, path: str, tags: list[str], job: Job) -> None:
         """Row, file and the end of the job appear together."""

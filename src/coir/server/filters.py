@@ -12,7 +12,7 @@ INTEGERS = frozenset(
     {"id", "dataset_id", "width", "height", "num_annotations", "milliseconds", "license"}
 )
 TEXTS = frozenset({"path", "file_name", "coco_url", "image_url", "thumbnail_url"})
-FLAGS = frozenset({"annotated", "deleted", "regenerate_thumbnail"})
+FLAGS = frozenset({"annotated", "deleted", "regenerate_thumbnail", "vanished"})
 DATES = frozenset({"date_captured", "deleted_date"})
 LISTS = frozenset({"category_ids"})
 FIELDS = INTEGERS | TEXTS | FLAGS | DATES | LISTS

@@ -6,15 +6,16 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, false, func, select, update
 
 from coir.server.answers import refused
-from coir.server.folders import Folders, OutsideError
+from coir.server.folders import OutsideError
+from coir.server.storage import Storage
 from coir.server.store.tables import annotations, categories, datasets, images
 
 
-def _annotation(connection: Connection, _: Folders, row: Row[Any]) -> None:
+def _annotation(connection: Connection, _: Storage, row: Row[Any]) -> None:
     connection.execute(delete(annotations).where(annotations.c.id == row.id))
 
 
-def _image(connection: Connection, folders: Folders, row: Row[Any]) -> None:
+def _image(connection: Connection, folders: Storage, row: Row[Any]) -> None:
     """The file goes too, or the next scan would bring the image back."""
     connection.execute(delete(annotations).where(annotations.c.image_id == row.id))
     connection.execute(delete(images).where(images.c.id == row.id))
@@ -24,7 +25,7 @@ def _image(connection: Connection, folders: Folders, row: Row[Any]) -> None:
         raise refused(f"The file of this image cannot be removed: {_reason(error)}.") from None
 
 
-def _category(connection: Connection, _: Folders, row: Row[Any]) -> None:
+def _category(connection: Connection, _: Storage, row: Row[Any]) -> None:
     """Not while living annotations have it: nobody could tell any more what they show."""
     having = annotations.c.category_id == row.id
     used = select(func.count()).select_from(annotations)
@@ -46,7 +47,7 @@ def _reason(error: Exception) -> str:
     return str(error.strerror) if isinstance(error, OSError) else "it leads out of the dataset"
 
 
-REMOVE: dict[str, Callable[[Connection, Folders, Row[Any]], None]] = {
+REMOVE: dict[str, Callable[[Connection, Storage, Row[Any]], None]] = {
     "annotation": _annotation,
     "image": _image,
     "category": _category,

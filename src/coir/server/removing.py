@@ -10,11 +10,12 @@ from typing import Any
 from sqlalchemy import Connection, Row, Table, delete, false, func, select, update
 
 from coir.server.answers import refused
-from coir.server.folders import REMOVED, Folders
+from coir.server.directories import REMOVED
 from coir.server.jobs.book import Order, Ticket, cancel
 from coir.server.jobs.job import Job, Run, Work
 from coir.server.jobs.jobs import Jobs
 from coir.server.jobs.workplace import Workplace
+from coir.server.storage import Storage
 from coir.server.store.tables import annotations, datasets, images, tasks
 
 KIND = "removal"
@@ -24,7 +25,7 @@ BATCH = 1000
 
 
 def begin(
-    connection: Connection, jobs: Jobs, folders: Folders, dataset: Row[Any], creator_id: int
+    connection: Connection, jobs: Jobs, folders: Storage, dataset: Row[Any], creator_id: int
 ) -> Ticket:
     """Make a dataset disappear, and write down the job that removes what is left of it.
 

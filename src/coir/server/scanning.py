@@ -1,35 +1,40 @@
-"""The scan: registers the pictures in a dataset's directory that are not registered yet.
+"""The scan: brings the images of a dataset up to date with the files in its directory.
 
-A file that vanished stays registered, and one whose image was deleted is not added again.
+New files are registered, moved ones keep their image, changed ones are measured again. An image
+whose file vanished is marked, never removed, and the mark goes when the file is back; one that was
+deleted is not added again. A file that is as it was (size and time of writing) is not opened.
 """
 
 from __future__ import annotations
 
-import os
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from sqlalchemy import insert, select
+from sqlalchemy import Row, select
 
-from coir.server.folders import (
-    OutsideError,
-    checked_name,
-    is_scanned_folder,
-    is_unicode,
-    logical_directory,
-)
+from coir.server.folders import OutsideError, logical_directory
+from coir.server.jobs.book import Order
 from coir.server.jobs.job import Job, Run, Work
 from coir.server.jobs.workplace import Workplace
-from coir.server.pictures import PictureError, has_picture_name, measure
-from coir.server.store.engine import now_ms
+from coir.server.reconciling import Known, difference
+from coir.server.storage import Found, Passed, Stamp
 from coir.server.store.tables import datasets, images
+from coir.server.upkeep import Place, Upkeep
 
 KIND = "scan"
 GROUP = "Directory Image Scan"
-# One transaction each: small enough that an upload waits for milliseconds, large enough that
-# the fsync of a commit does not count.
-BATCH = 200
+# Rows that the driver fetches at a time.
+ROWS = 10_000
+# Files of one kind that the log names; the others are counted. A million lines help nobody.
+MOST_NAMED = 1000
+
+
+def order(dataset: Row[Any], creator_id: int) -> Order:
+    """The scan of a dataset as a job, called as recorded."""
+    name = f"Scanning {dataset.name} for new images"
+    return Order(KIND, GROUP, name, dataset.id, creator_id)
 
 
 def work(place: Workplace, run: Run) -> Work:
@@ -49,114 +54,85 @@ class Scan:
     dataset_name: str
 
     def __call__(self, job: Job) -> None:
-        """Register what is new; ends the log with a count."""
+        """Bring the images up to date; ends the log with counts."""
         root = logical_directory(self.dataset_name)
+        log = Log(job)
         job.info(f"Scanning {root}")
         try:
-            directory = self.place.folders.directory(self.dataset_name)
+            found, passed = self._walked(job)
         except (OutsideError, OSError):
             job.error(f"The directory {root} is not there; nothing was changed.")
             return
-        known = self._known()
-        fresh = [name for name in pictures_below(directory, job) if root + name not in known]
-        added = 0
-        for start in range(0, len(fresh), BATCH):
+        for one in passed:
+            log.note("skipped", f"{root}{one.name}: {one.reason}", warning=True)
+        place = Place(self.place.folders, self.dataset_id, root, self.place.max_pixels)
+        Upkeep(place, job, log).bring_up(difference(self._known(root), found, passed))
+        log.close()
+
+    def _walked(self, job: Job) -> tuple[list[Found], list[Passed]]:
+        found: list[Found] = []
+        passed: list[Passed] = []
+        for one in self.place.folders.walk(self.dataset_name):
             job.check()
-            rows = self._rows(directory, fresh[start : start + BATCH], job)
-            added += self._register(rows, job, 100.0 * start / len(fresh))
-        job.info(f"Created {added} new image(s)")
+            if isinstance(one, Found):
+                found.append(one)
+            else:
+                passed.append(one)
+        return found, passed
 
-    def _known(self) -> set[str]:
-        with self.place.store.read() as connection:
-            asked = select(images.c.path).where(images.c.dataset_id == self.dataset_id)
-            return set(connection.execute(asked).scalars())
-
-    def _rows(self, directory: Path, names: list[str], job: Job) -> list[dict[str, Any]]:
-        root = logical_directory(self.dataset_name)
-        rows = []
-        for name in names:
-            try:
-                size = measure(directory / name, self.place.max_pixels)
-            except PictureError as error:
-                job.warning(f"Skipped {root}{name}: {_without(directory, str(error))}")
-                continue
-            rows.append(
-                {
-                    "dataset_id": self.dataset_id,
-                    "path": root + name,
-                    "file_name": name.rpartition("/")[2],
-                    "width": size.width,
-                    "height": size.height,
-                    "created_at": now_ms(),
-                }
-            )
-        return rows
-
-    def _register(self, rows: list[dict[str, Any]], job: Job, progress: float) -> int:
-        """Insert what an upload has not registered in the meantime, and log it."""
-        paths = [row["path"] for row in rows]
-        with job.write(progress) as connection:
-            asked = select(images.c.path).where(
-                images.c.dataset_id == self.dataset_id, images.c.path.in_(paths)
-            )
-            present = set(connection.execute(asked).scalars())
-            new = [row for row in rows if row["path"] not in present]
-            if new:
-                connection.execute(insert(images), new)
-            for row in new:
-                job.info(f"New file found: {row['path']}")
-        return len(new)
-
-
-def pictures_below(directory: Path, job: Job) -> list[str]:
-    """The relative paths of the files that are named as pictures, folder by folder, sorted.
-
-    What cannot be read, has no Unicode name or is a link that leads out is logged and left out.
-    """
-    found: list[str] = []
-    pending = [""]
-    while pending:
-        prefix = pending.pop()
-        job.check()
-        try:
-            with os.scandir(directory / prefix) as listed:
-                entries = sorted(listed, key=lambda entry: entry.name)
-        except OSError as error:
-            job.warning(f"Skipped the folder {prefix or '/'}: {error.strerror}")
-            continue
-        folders = [entry.name for entry in entries if is_scanned_folder(entry)]
-        pending.extend(f"{prefix}{name}/" for name in reversed(folders))
-        found.extend(
-            prefix + entry.name for entry in entries if _is_picture(entry, directory, prefix, job)
+    def _known(self, root: str) -> Iterator[Known]:
+        """The images of the dataset, deleted ones too, ordered by name."""
+        file = (images.c.file_size, images.c.file_mtime_ns, images.c.file_sample)
+        asked = (
+            select(images.c.id, images.c.path, *file, images.c.vanished, images.c.deleted)
+            .where(images.c.dataset_id == self.dataset_id)
+            .order_by(images.c.path)
         )
-    return found
+        with self.place.store.read() as connection:
+            for row in connection.execute(asked, execution_options={"yield_per": ROWS}):
+                yield _known(row, root)
 
 
-def _is_picture(entry: os.DirEntry[str], directory: Path, prefix: str, job: Job) -> bool:
-    if not is_unicode(entry.name):
-        shown = os.fsencode(entry.name).decode("utf-8", "backslashreplace")
-        job.warning(f"Skipped {prefix}{shown}: its name is not valid UTF-8; rename it.")
-        return False
-    if not has_picture_name(entry.name) or entry.name.startswith(".coir-"):
-        return False
-    try:
-        checked_name(entry.name)
-    except OutsideError as error:
-        job.warning(f"Skipped {prefix}{entry.name!r}: {error}")
-        return False
-    if entry.is_symlink() and not _stays_inside(Path(entry.path), directory):
-        job.warning(f"Skipped {prefix}{entry.name}: a link that leads out of the dataset.")
-        return False
-    return entry.is_file()
+def _known(row: Any, root: str) -> Known:
+    size, modified_ns = row.file_size, row.file_mtime_ns
+    stamp = None if size is None or modified_ns is None else Stamp(size, modified_ns)
+    name = row.path.removeprefix(root)
+    return Known(row.id, name, stamp, row.file_sample, row.vanished, row.deleted)
 
 
-def _stays_inside(link: Path, directory: Path) -> bool:
-    try:
-        return directory in link.resolve().parents
-    except (OSError, RuntimeError):  # a loop of links
-        return False
+class Log:
+    """What happened to files: named up to a bound, counted beyond it."""
 
+    WORDS: ClassVar = {
+        "new": "New file found: ",
+        "moved": "Moved: ",
+        "changed": "Changed: ",
+        "vanished": "Vanished: ",
+        "back": "Back again: ",
+        "misfit": "Annotations may not fit any more: ",
+        "skipped": "Skipped ",
+    }
 
-def _without(directory: Path, message: str) -> str:
-    """The message without the place of the data on this machine."""
-    return message.replace(f"{directory}{os.sep}", "")
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self.counts: Counter[str] = Counter()
+
+    def note(self, kind: str, text: str, *, warning: bool = False) -> None:
+        """Name one file; what is a ``warning`` counts as one, named or not."""
+        self.counts[kind] += 1
+        if self.counts[kind] > MOST_NAMED:
+            self._job.warnings += warning
+        elif warning:
+            self._job.warning(self.WORDS[kind] + text)
+        else:
+            self._job.info(self.WORDS[kind] + text)
+
+    def close(self) -> None:
+        """Say how many there were, those not named too."""
+        for kind, number in self.counts.items():
+            if number > MOST_NAMED:
+                self._job.info(f"{self.WORDS[kind]}{number - MOST_NAMED} more")
+        kinds = ("moved", "changed", "vanished", "back")
+        if found := [f"{self.counts[kind]} {kind}" for kind in kinds if self.counts[kind]]:
+            self._job.info(f"Of the images that were there: {', '.join(found)}")
+        self._job.info(f"Created {self.counts['new']} new image(s)")

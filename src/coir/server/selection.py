@@ -41,11 +41,16 @@ class Folder:
 
     def condition(self, dataset_name: str) -> ColumnElement[bool]:
         """The images below it: a range of paths."""
-        if not self.shown:
-            return true()
-        prefix = logical_directory(dataset_name) + self.shown
-        above = prefix[:-1] + chr(ord("/") + 1)  # the first text behind all that begin so
-        return and_(images.c.path >= prefix, images.c.path < above)
+        return below(dataset_name, self.shown)
+
+
+def below(dataset_name: str, folder: str) -> ColumnElement[bool]:
+    """The condition on `images` for those in a folder, as `Folder` shows it."""
+    if not folder:
+        return true()
+    prefix = logical_directory(dataset_name) + folder
+    above = prefix[:-1] + chr(ord("/") + 1)  # the first text behind all that begin so
+    return and_(images.c.path >= prefix, images.c.path < above)
 
 
 @dataclass(frozen=True)

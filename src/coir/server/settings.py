@@ -49,6 +49,8 @@ class Settings:
     max_coco_bytes: int = _number(1024 * MEBIBYTE, 1)
     # 2^27 pixels decode to about 400 MB of RGB, the most one request may take.
     max_pixels: int = _number(2**27, 1)
+    # Off: each directory below `datasets` costs the system a watch; network disks tell nothing.
+    watch: bool = False
     # Whoever does not read stderr must not have it filled: a full pipe stops the process.
     log: str = dataclasses.field(default="quiet", metadata={"choices": LOGS})
     # Longer than any page takes; a job stops at its next batch.
@@ -110,6 +112,11 @@ class Settings:
     def imports(self) -> Path:
         """The directory with the files of imports that are not finished."""
         return self.data / "imports"
+
+    @property
+    def renditions(self) -> Path:
+        """The directory with the smaller copies of pictures; it may be removed."""
+        return self.data / "renditions"
 
     @property
     def datasets(self) -> Path:

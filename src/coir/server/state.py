@@ -8,13 +8,14 @@ from threading import BoundedSemaphore, Event
 from fastapi import Request
 
 from coir.server.attempts import Attempts
-from coir.server.folders import Folders
 from coir.server.followers import Followers
 from coir.server.jobs.jobs import Jobs
 from coir.server.live.announcement import Announcements
 from coir.server.passwords import Passwords
+from coir.server.renditions import Renditions
 from coir.server.sessions import Sessions
 from coir.server.settings import Settings
+from coir.server.storage import Storage
 from coir.server.store.engine import Store
 from coir.server.store.milestones import Milestones
 from coir.server.tokens import Tokens
@@ -26,7 +27,8 @@ class ServerState:
 
     settings: Settings
     store: Store
-    folders: Folders
+    folders: Storage
+    renditions: Renditions
     passwords: Passwords
     attempts: Attempts
     sessions: Sessions

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from coir.server.folders import Folders
+from coir.server.storage import Storage
 from coir.server.store.engine import Store
 
 
@@ -14,6 +14,6 @@ class Workplace:
     """The data of one server."""
 
     store: Store
-    folders: Folders
+    folders: Storage
     imports: Path
     max_pixels: int

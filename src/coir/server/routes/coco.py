@@ -15,9 +15,11 @@ from coir.server.access import SignedIn, downloaded_dataset, not_cross_site, vis
 from coir.server.ago import ago
 from coir.server.answers import answer, invalid, refused
 from coir.server.contents import EXPORT, WHOLE, Contents
-from coir.server.folders import Incoming
+from coir.server.directories import Incoming
+from coir.server.filters import FilterError, parse
 from coir.server.jobs.book import Order
 from coir.server.parameters import parsed_integer, query
+from coir.server.selection import Folder
 from coir.server.sessions import Caller
 from coir.server.state import ServerState, state_of
 from coir.server.store.tables import exports
@@ -65,11 +67,26 @@ def export(request: Request, dataset_id: int, caller: SignedIn) -> Response:
     state, given = state_of(request), query(request)
     categories = _categories(given)
     with_empty_images = _flag(given, "with_empty_images")
+    names = ("categories", "with_empty_images", "folder")
+    filters = {name: text for name, text in given.items() if name not in names}
+    try:
+        parse(filters)
+    except FilterError as error:
+        raise invalid(error.errors) from None
     with state.store.read() as connection:
         row = downloaded_dataset(connection, caller, dataset_id)
-        Contents(connection, row, EXPORT, categories)  # refuses what the dataset does not have
+        # Both refuse what the dataset does not have.
+        Contents(connection, row, EXPORT, categories)
+        folder = ""
+        if given.get("folder"):
+            folder = Folder.of(state, row.name, given["folder"]).shown
     name = f"Exporting {row.name} into COCO format"
-    given_on = {"categories": list(categories), "with_empty_images": with_empty_images}
+    given_on = {
+        "categories": list(categories),
+        "with_empty_images": with_empty_images,
+        "folder": folder,
+        "filters": filters,
+    }
     order = Order(exporting.KIND, exporting.GROUP, name, row.id, caller.id, given_on)
     return answer(asdict(state.jobs.begin(order, join=False)))
 

@@ -19,7 +19,6 @@ from coir.server.access import (
 from coir.server.answers import answer, invalid, refused
 from coir.server.category import ids_of
 from coir.server.folders import OutsideError, checked_name
-from coir.server.jobs.book import Order
 from coir.server.names import fold
 from coir.server.pagination import paginated
 from coir.server.parameters import (
@@ -141,9 +140,7 @@ def scan(request: Request, dataset_id: int, caller: SignedIn) -> Response:
     state = state_of(request)
     with state.store.read() as connection:
         row = visible_dataset(connection, caller, dataset_id, "Invalid dataset ID")
-    name = f"Scanning {row.name} for new images"
-    order = Order(scanning.KIND, scanning.GROUP, name, row.id, caller.id)
-    return answer(asdict(state.jobs.begin(order)))
+    return answer(asdict(state.jobs.begin(scanning.order(row, caller.id))))
 
 
 @router.post("/{dataset_id:id}/share")

@@ -63,6 +63,6 @@ def remove(request: Request, export_id: int, caller: SignedIn) -> Response:
     with state.store.write() as connection:
         row = downloaded_export(connection, caller, export_id)
         connection.execute(delete(exports).where(exports.c.id == export_id))
-    with suppress(OutsideError, FileNotFoundError):  # it was removed by hand
-        state.folders.file(row.path).unlink()
+    with suppress(OutsideError, FileNotFoundError):  # the folder was removed by hand
+        state.folders.remove(row.path)
     return answer({"success": True})

@@ -1,5 +1,6 @@
 """Images: listing, uploading, downloading and deleting them."""
 
+import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -9,7 +10,7 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request, Response
-from sqlalchemy import Connection, and_, false, func, insert, select, true, update
+from sqlalchemy import Connection, Row, and_, false, func, insert, select, true, update
 from starlette.datastructures import UploadFile
 from starlette.responses import FileResponse
 
@@ -24,12 +25,14 @@ from coir.server.access import (
 )
 from coir.server.answers import Refusal, answer, invalid, refused, unsuccessful
 from coir.server.contents import ONE, Contents
-from coir.server.folders import Incoming, OutsideError, logical_directory, segments
+from coir.server.folders import OutsideError, logical_directory, segments
 from coir.server.live.presence import annotating
 from coir.server.pagination import page_count
 from coir.server.parameters import Body, integer, integers, parsed_integer, query, truth
 from coir.server.pictures import THUMBNAIL, PictureError, as_jpeg, has_picture_name, measure
+from coir.server.sample import sampled
 from coir.server.state import ServerState, state_of
+from coir.server.storage import Incoming, Stamp
 from coir.server.store.engine import now_ms
 from coir.server.store.tables import images
 
@@ -37,6 +40,10 @@ router = APIRouter(prefix="/api/image")
 
 DEFAULT_PER_PAGE = 50
 MAX_DEPTH = 32  # of folders in an uploaded file's name; a path must stay below the system's limit
+VANISHED = (
+    "The file of an image with this name has vanished, and this is another one: delete the image, "
+    "or choose another name."
+)
 CACHE_SECONDS = 43_200  # recorded
 TAKEN = "A file with this name is in the dataset already; choose another name."
 # The fields that the list shows, in the recorded order; the constant ones have no column.
@@ -139,7 +146,9 @@ def upload(
         raise refused(str(error)) from None
     except (OutsideError, OSError):
         raise refused("The file cannot be stored in this folder; choose another.") from None
+    sent.file.file.seek(0, os.SEEK_END)
     values = {
+        "file_sample": sampled(sent.file.file, sent.file.file.tell()),
         "dataset_id": dataset.id,
         "path": logical_directory(dataset.name) + "/".join(relative),
         "file_name": relative[-1],
@@ -150,6 +159,8 @@ def upload(
     try:
         sent.file.file.seek(0)
         incoming.write(sent.file.file)
+        stamp = incoming.stamp()
+        values |= {"file_size": stamp.size, "file_mtime_ns": stamp.modified_ns}
         return answer(_register(state, incoming, values))
     finally:
         incoming.discard()
@@ -175,7 +186,7 @@ def picture(request: Request, image_id: int, caller: SignedIn) -> Response:
         file = state.folders.file(row.path)
         if truth(given, "original"):
             return _original(request, file, headers, state.settings.max_pixels)
-        content = as_jpeg(file, box, state.settings.max_pixels)
+        content = _rendition(state, row.path, file, box)
     except PictureError as error:
         raise unsuccessful(f"{error} original=true gives the stored bytes.") from None
     except (OutsideError, OSError):
@@ -263,14 +274,39 @@ def _register(state: ServerState, incoming: Incoming, values: dict[str, Any]) ->
 
 
 def _inserted(connection: Connection, values: dict[str, Any]) -> int:
-    present = select(images.c.id).where(
+    asked = select(images).where(
         images.c.dataset_id == values["dataset_id"], images.c.path == values["path"]
     )
-    if connection.execute(present).first():
-        raise refused(TAKEN)
+    present = connection.execute(asked).first()
+    if present is not None:
+        return _back(connection, present, values)
     made = insert(images).values(**values).returning(images.c.id)
     image_id: int = connection.execute(made).scalar_one()
     return image_id
+
+
+def _back(connection: Connection, present: Row[Any], values: dict[str, Any]) -> int:
+    """The image whose file vanished, and is sent again; whatever else has the name stays."""
+    if not present.vanished or present.deleted:
+        raise refused(TAKEN)
+    if present.file_sample != values["file_sample"]:
+        raise refused(VANISHED)
+    kept = {name: values[name] for name in ("file_size", "file_mtime_ns")}
+    connection.execute(
+        update(images).where(images.c.id == present.id).values(**kept, vanished=False)
+    )
+    return int(present.id)
+
+
+def _rendition(state: ServerState, logical: str, file: Path, box: tuple[int, int]) -> bytes:
+    """The JPEG that fits into the box, made once."""
+    found = file.stat()
+    stamp = Stamp(found.st_size, found.st_mtime_ns)
+    content = state.renditions.find(logical, stamp, box)
+    if content is None:
+        content = as_jpeg(file, box, state.settings.max_pixels)
+        state.renditions.keep(logical, stamp, box, content)
+    return content
 
 
 def _original(request: Request, file: Path, headers: dict[str, str], max_pixels: int) -> Response:

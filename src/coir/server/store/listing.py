@@ -8,7 +8,7 @@ because the subquery has a limit.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -38,7 +38,7 @@ from coir.server.store.tables import images
 ORDERED = INTEGERS | TEXTS | FLAGS | DATES
 
 # What a request may ask for beside; `coir.server.counters` keeps the categories ascending.
-MORE_FIELDS = ("path", "width", "height", "category_ids")
+MORE_FIELDS = ("path", "width", "height", "category_ids", "vanished")
 _OPENING, _BETWEEN, _CLOSING = b'{"id":', """'},{"id":'""", b"}"
 # Images in one text: SQLite's texts end at 10^9 bytes, and an image takes 100 to 5,000.
 _ROWS_IN_TEXT = 100_000
@@ -173,19 +173,23 @@ def _image(
     """An image as a page shows it: what stands between `{"id":` and the end of its object."""
     values = {
         "file_name": quoted(rows.c.file_name),
-        "annotated": case((rows.c.annotated, _TRUE), else_=_FALSE),
+        "annotated": _truth(rows.c.annotated),
         "annotating": _names(rows.c.id, annotating),
         "num_annotations": rows.c.num_annotations,
     }
     for name in fields:
         column = rows.c[name]
-        shown = {"path": quoted, "category_ids": compact}.get(name)
+        shown = MORE_TEXTS.get(name)
         values[name] = column if shown is None else shown(column)
     text: ColumnElement[str] = type_coerce(rows.c.id, Text())
     for name, value in values.items():
         key = literal_column(f"""',"{name}":'""", Text())
         text = text.concat(key).concat(type_coerce(value, Text()))
     return text
+
+
+def _truth(column: ColumnElement[bool]) -> ColumnElement[str]:
+    return case((column, _TRUE), else_=_FALSE)
 
 
 def _names(image_id: ColumnElement[int], annotating: Mapping[int, list[str]]) -> ColumnElement[str]:
@@ -197,6 +201,12 @@ def _names(image_id: ColumnElement[int], annotating: Mapping[int, list[str]]) ->
 
 
 _TRUE, _FALSE = literal_column("'true'", Text()), literal_column("'false'", Text())
+# How a field is written whose text is not its JSON.
+MORE_TEXTS: dict[str, Callable[[Any], ColumnElement[str]]] = {
+    "path": quoted,
+    "category_ids": compact,
+    "vanished": _truth,
+}
 
 
 def _text(rows: Subquery, value: ColumnElement[Any], between: str) -> Select[bytes, int]:

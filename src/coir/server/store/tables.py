@@ -161,6 +161,12 @@ images = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("deleted", Boolean, nullable=False, default=False),
     Column("deleted_date", BigInteger),
+    # The file as a scan or an upload found it last: its stamp, and the sample that tells a move.
+    Column("file_size", BigInteger),
+    Column("file_mtime_ns", BigInteger),
+    Column("file_sample", Text),
+    # A scan did not find the file. The image stays in every list: it has work in it.
+    Column("vanished", Boolean, nullable=False, default=False, server_default=false()),
     # One image for each file; also the order by path, and a folder as a range of paths.
     UniqueConstraint("dataset_id", "path"),
     # A window (id__gte, id__lt) is counted on this index alone and read along it. `deleted` is a
