@@ -5,25 +5,20 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import insert, select
 
-from coir.server.claims import Claims
 from coir.server.filters import parse
-from coir.server.jobs import Jobs
 from coir.server.settings import Settings
 from coir.server.store import postgres as driver
 from coir.server.store.conditions import where
 from coir.server.store.engine import Store
 from coir.server.store.listing import count
 from coir.server.store.migration import migrate
-from coir.server.store.tables import tasks, users
 
-from .databases import Place, Postgres
+from .databases import Postgres
 from .running import Running, completed, created, picture, uploaded
 
 PASSWORD = "s3cret-Pa55"
@@ -111,7 +106,7 @@ def test_newer_database_is_refused(tmp_path: Path, postgres: Postgres) -> None:
 
 def test_settings_do_not_show_the_url() -> None:
     """Nobody finds the password in a log that shows the settings."""
-    settings = Settings.of(".", database_url=f"postgresql://me:{PASSWORD}@localhost/coir")
+    settings = Settings.of(".", database=f"postgresql://me:{PASSWORD}@localhost/coir")
     assert PASSWORD not in repr(settings)
 
 
@@ -141,7 +136,7 @@ def test_restart_of_the_database_cuts_no_request(postgres: Postgres, tmp_path: P
     assert uploaded(admin, dataset, "x.jpg").status_code == 200
     assert admin.get(f"/api/dataset/{dataset}/data").json()["total"] == 1
     code, _, err = server.end()
-    assert (code, "Traceback" in err) == (0, False)
+    assert (code, "/api/" in err) == (0, False)  # the queue of jobs may say what it lost
 
 
 def test_values_that_no_database_holds_are_refused(server: Running) -> None:
@@ -163,8 +158,8 @@ def test_values_that_no_database_holds_are_refused(server: Running) -> None:
 
 
 def test_servers_share_a_database(data: Path) -> None:
-    """Two processes agree about sessions, ids and jobs; the job of one that is killed can be
-    started again in the other."""
+    """Two processes agree about sessions, ids and jobs; the job of one that is killed is done
+    by the other."""
     first, second = Running(data), Running(data)
     admin = first.user("admin")
     there = second.client(cookies=dict(admin.cookies))
@@ -178,41 +173,7 @@ def test_servers_share_a_database(data: Path) -> None:
     job = admin.get(f"/api/dataset/{dataset}/scan").json()["id"]
     assert there.get(f"/api/dataset/{dataset}/scan").json()["id"] == job
     first.kill()
-    again = there.get(f"/api/dataset/{dataset}/scan").json()["id"]
-    assert again != job
-    states = {row["id"]: row for row in completed(there)}
-    assert (states[job]["errors"], states[again]["errors"]) == (1, 0)
+    (state,) = completed(there)
+    assert (state["id"], state["errors"]) == (job, 0)
     assert there.get(f"/api/dataset/{dataset}/data").json()["total"] == 1506
     assert second.end()[0] == 0
-
-
-def test_jobs_of_another_process_go_on(place: Place, tmp_path: Path) -> None:
-    """A process that starts reports what nobody works at any more, and nothing else."""
-    stores = [Store(place.where(tmp_path)) for _ in range(2)]
-    migrate(stores[0])
-    with stores[0].write() as connection:
-        named = {"oid": "0", "username": "m", "username_folded": "m", "password_hash": ""}
-        connection.execute(insert(users).values(id=1, created_at=0, **named))
-        lost = {"key": "lost", "group": "g", "name": "n", "creator_id": 1, "created_at": 0}
-        connection.execute(insert(tasks).values(**lost))
-    first, second = (Jobs(store, Claims(tmp_path / "running")) for store in stores)
-    asked = select(tasks.c.name, tasks.c.completed, tasks.c.errors).order_by(tasks.c.id)
-    ended = threading.Event()
-    first.open()
-    try:
-        ticket = first.begin("test", "waits", None, 1, lambda _: ended.wait(30) and None)
-        second.open()
-        with stores[1].read() as connection:
-            found = connection.execute(asked).all()
-        joined = second.begin("test", "waits", None, 1, lambda _: None)
-    finally:
-        ended.set()
-        first.close()
-        second.close()
-    assert found == [("n", True, 1), ("waits", False, 0)]
-    assert joined == ticket
-    with stores[1].read() as connection:
-        assert connection.execute(asked).all() == [("n", True, 1), ("waits", True, 0)]
-    for store in stores:
-        store.close()
-    assert list((tmp_path / "running").iterdir()) == []
