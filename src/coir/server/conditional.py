@@ -47,7 +47,7 @@ class Conditional:
                 await send(message)
                 return
             begun, start = start, None
-            if not message.get("more_body"):
+            if "body" in message and not message.get("more_body"):  # none: HEAD of a stream
                 tag = _tag(message["body"])
                 headers = MutableHeaders(scope=begun)
                 headers["ETag"] = tag

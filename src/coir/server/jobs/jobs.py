@@ -149,8 +149,8 @@ class Jobs:
             except JobLost:
                 if job is not None and job is self._running:
                     job.lost.set()
-            except Exception:
-                log.exception("the jobs cannot be looked after")
+            except Exception as error:  # a database that is away now comes back
+                log.warning("the jobs cannot be looked after: %r", error)
 
     def _look(self) -> None:
         """Ask for what may begin, unless something is asked for already."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ class Queue:
             where.touch(mode=0o600)
             options |= {"storage_class": SqliteStorage, "filename": str(where)}
         else:
-            options |= {"storage_class": PostgresStorage, "dsn": where}
+            options |= {"storage_class": _Listening, "dsn": where}
             options |= {"table_prefix": "coir_queue", "read_timeout": LISTEN_SECONDS}
         self._huey = Huey("coir", **options)
         self._put = self._huey.task(name="run")(run)
@@ -62,15 +63,22 @@ class Queue:
 
     def put(self, tasks: Sequence[int]) -> None:
         """Ask for jobs to be run. What is lost here the book finds again."""
-        try:
-            for task_id in tasks:
+        for task_id in tasks:
+            try:
                 self._put(task_id)
-        except Exception:
-            log.exception("the queue of jobs cannot be written: jobs begin late")
+            except Exception:
+                # PostgreSQL was restarted; of a connection that was cut the first use tells.
+                self._try_again(task_id)
 
     def idle(self) -> bool:
         """Whether nothing is asked for."""
         return bool(self._huey.storage.queue_size() == 0)
+
+    def _try_again(self, task_id: int) -> None:
+        try:
+            self._put(task_id)
+        except Exception as error:
+            log.warning("job %d begins late, the queue cannot be written: %r", task_id, error)
 
     def start(self) -> None:
         """Begin to run what is asked for, in a thread of this process."""
@@ -86,6 +94,22 @@ class Queue:
     def close(self) -> None:
         """Close the connection to the queue."""
         self._huey.storage.close()
+
+
+class _Listening(PostgresStorage):  # type: ignore[misc]
+    """The queue in a PostgreSQL, which may be restarted."""
+
+    def dequeue(self) -> bytes | None:
+        """What comes next, if something does in time."""
+        import psycopg
+
+        try:
+            data: bytes | None = super().dequeue()
+        except psycopg.OperationalError as error:
+            log.warning("the queue of jobs cannot be read: %r", error)
+            time.sleep(LISTEN_SECONDS)
+            return None
+        return data
 
 
 class _Consumer(Consumer):  # type: ignore[misc]
