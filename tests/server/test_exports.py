@@ -292,7 +292,7 @@ def test_memory_does_not_grow_with_the_dataset(large: tuple[Running, int]) -> No
     before = resident(running.pid)
     size = 0
     with admin.stream("GET", f"/api/dataset/{dataset}/coco") as answer:
-        for piece in answer.iter_raw():
+        for piece in answer.iter_bytes():
             size += len(piece)
     assert size > 40_000_000
     job, _ = job_of(admin, admin.get(f"/api/dataset/{dataset}/export?categories="))
