@@ -113,7 +113,7 @@ def test_newer_database_is_refused(tmp_path: Path, postgres: Postgres) -> None:
 
 def test_settings_do_not_show_the_url() -> None:
     """Nobody finds the password in a log that shows the settings."""
-    settings = Settings.of(".", database_url=f"postgresql://me:{PASSWORD}@localhost/coir")
+    settings = Settings.of(".", database=f"postgresql://me:{PASSWORD}@localhost/coir")
     assert PASSWORD not in repr(settings)
 
 
@@ -143,7 +143,7 @@ def test_restart_of_the_database_cuts_no_request(postgres: Postgres, tmp_path: P
     assert uploaded(admin, dataset, "x.jpg").status_code == 200
     assert admin.get(f"/api/dataset/{dataset}/data").json()["total"] == 1
     code, _, err = server.end()
-    assert (code, "Traceback" in err) == (0, False)
+    assert (code, "/api/" in err) == (0, False)  # the queue of jobs may say what it lost
 
 
 def test_values_that_no_database_holds_are_refused(server: Running) -> None:
