@@ -90,6 +90,7 @@ CALLS: dict[tuple[str, str], Any] = {
     ("GET", "/api/tasks/"): Jobs.all,
     ("GET", "/api/tasks/{task_id}/logs"): Jobs.log,
     ("DELETE", "/api/tasks/{task_id}"): Jobs.delete,
+    ("POST", "/api/tasks/{task_id}/cancel"): Jobs.cancel,
     ("POST", "/api/model/dextr/{image_id}"): Models.dextr,
     ("POST", "/api/model/maskrcnn"): Models.maskrcnn,
     ("GET", "/api/undo/list/"): Undo.all,
@@ -108,12 +109,14 @@ WITHOUT = {
     ("GET", "/api/ready"): "as above",
     ("POST", "/api/dataset/{dataset_id}/generate"): "it fetches nothing any more, from nowhere",
     ("POST", "/api/dataset/{dataset_id}/export"): "the same as .../coco under another name",
+    ("GET", "/api/dataset/{dataset_id}/changes"): "the change feed has no call yet",
     ("GET", "/api/user/tokens"): "tokens have no calls yet",
     ("POST", "/api/user/tokens"): "as above",
     ("DELETE", "/api/user/tokens/{token_id}"): "as above",
 }
-# Refused on a server without models: that it was asked is what can be shown.
-REFUSED = {("POST", "/api/model/dextr/{image_id}")}
+# Refused on a server without models, and for a job that is completed: that they were asked is
+# what can be shown.
+REFUSED = {("POST", "/api/model/dextr/{image_id}"), ("POST", "/api/tasks/{task_id}/cancel")}
 
 SQUARE = [[10.0, 10.0, 40.0, 10.0, 40.0, 40.0, 10.0, 40.0]]
 GROUPS = (Account, Admin, Annotations, Annotator, Categories, DatasetCalls, Exports, Images, Jobs,
@@ -434,6 +437,8 @@ async def _files(twin: Twin, folder: Path) -> None:
         await done(server.jobs.test())
         job = (await done(server.jobs.all()))[-1]
         await completed(server, job.id)
+        with pytest.raises(InvalidRequest, match="completed already"):
+            await done(server.jobs.cancel(job.id))
         await done(server.jobs.delete(job.id))
         with pytest.raises(InvalidRequest, match="no job"):
             await done(server.jobs.get(job.id))

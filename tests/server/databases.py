@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from itertools import count
 from pathlib import Path
@@ -87,6 +87,22 @@ class Postgres:
         name = f"coir_{next(self._numbers)}"
         self._run(f"CREATE DATABASE {name} {more}")
         return str(self._server.get_uri(name))
+
+    @contextmanager
+    def guarded(self, user: str, password: str) -> Iterator[Callable[[str], str]]:
+        """A user who needs a password; gives the URL with any."""
+        self._run(f"CREATE ROLE {user} LOGIN SUPERUSER PASSWORD '{password}'")
+        rules = Path(self._server.pgdata) / "pg_hba.conf"
+        before = rules.read_text()
+        rules.write_text(f"local all {user} scram-sha-256\n{before}")
+        self._run("SELECT pg_reload_conf()")
+        try:
+            yield lambda tried: self._server.get_uri().replace(
+                "://postgres:@", f"://{user}:{tried}@"
+            )
+        finally:
+            rules.write_text(before)
+            self._run("SELECT pg_reload_conf()")
 
     def end(self) -> None:
         self._server.cleanup()

@@ -94,6 +94,11 @@ class Running:
         self._process.communicate(timeout=30)
         self.alive.discard(self)
 
+    def lapse(self) -> None:
+        """Let the time pass in which a killed process might come back for its job."""
+        with self.database() as database:
+            database.execute("UPDATE tasks SET leased_until=0 WHERE leased_until IS NOT NULL")
+
 
 def created(client: httpx.Client, name: str, **more: Any) -> int:
     """A new dataset's id."""

@@ -199,6 +199,7 @@ TABLE = [
     Row("POST", "/api/dataset/{dataset_id}/generate", (401, 400, 403, 410, 410)),
     Row("GET", "/api/dataset/{dataset_id}/data", LISTED),
     Row("GET", "/api/dataset/{dataset_id}/ids", LISTED),
+    Row("GET", "/api/dataset/{dataset_id}/changes", LISTED),
     Row("GET", "/api/dataset/{dataset_id}/coco", MANAGED),
     Row("POST", "/api/dataset/{dataset_id}/coco", SEEN, coco),
     Row("POST", "/api/dataset/{dataset_id}/export", SEEN, coco),
@@ -229,6 +230,7 @@ TABLE = [
     Row("GET", "/api/tasks/", SIGNED_IN),
     Row("GET", "/api/tasks/{task_id}/logs", SEEN),
     Row("DELETE", "/api/tasks/{task_id}", SEEN),
+    Row("POST", "/api/tasks/{task_id}/cancel", SEEN),
     Row("POST", "/api/model/dextr/{image_id}", (401, 400, 400, 400, 400)),  # none is installed
     Row("POST", "/api/model/maskrcnn", SIGNED_IN),
     Row("GET", "/api/undo/list/", SIGNED_IN),

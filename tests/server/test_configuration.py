@@ -24,6 +24,7 @@ VALUES: dict[str, tuple[Any, Any, Any]] = {
     "host": ("127.0.0.2", "127.0.0.3", "127.0.0.4"),
     "port": (1, 2, 3),
     "registration": (False, True, False),
+    "jobs": (False, True, False),
     "max_upload_bytes": (1, 2, 3),
     "max_coco_bytes": (1, 2, 3),
     "max_pixels": (1, 2, 3),
@@ -32,6 +33,7 @@ VALUES: dict[str, tuple[Any, Any, Any]] = {
     "drain_seconds": (1, 2, 3),
     "proxies": ("10.0.0.1", "10.0.0.0/8", ""),
 }
+FLAGS = ("registration", "jobs")
 
 
 def shown(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -72,9 +74,9 @@ def test_option_before_environment_before_file_before_default(tmp_path: Path) ->
     options = [
         f"--{name.replace('_', '-')}={values[2]}"
         for name, values in VALUES.items()
-        if name != "registration"
+        if name not in FLAGS
     ]
-    options.append("--no-registration")
+    options += [f"--no-{name}" for name in FLAGS]
     in_file = {name: values[0] for name, values in VALUES.items()}
     assert settings("--config", str(file)) == in_file
     assert settings(COIR_CONFIG=str(file)) == in_file
@@ -94,7 +96,7 @@ def test_each_setting_is_an_option_with_its_default() -> None:
         option = options[field.name]
         assert option.envvar == f"COIR_{field.name.upper()}"
         assert option.default is None
-        if field.name not in {"data", "registration"}:
+        if field.name not in {"data", *FLAGS}:
             assert option.show_default == (str(field.default) or False)
 
 

@@ -172,6 +172,9 @@ def test_every_answer_says_how_it_may_be_used(server: Running) -> None:
         assert "unsafe" not in policy
         if "/api/image/" in path:
             assert headers["cache-control"].startswith("private, max-age=")
+        elif "etag" in headers:
+            assert path == f"/api/dataset/{dataset}/data"
+            assert headers["cache-control"] == "private, no-cache"
         else:
             assert headers["cache-control"] == "no-store", path
     original = f"/api/image/{image}?original=1"

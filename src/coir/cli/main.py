@@ -32,6 +32,7 @@ app.command("datasets")(datasets.datasets)
 app.command("login")(login.login)
 app.command("logout")(login.logout)
 app.command("serve")(serve.serve)
+app.command("worker")(serve.worker)
 app.add_typer(admin.app, name="admin")
 app.command("demo")(demo.demo)
 

@@ -1,4 +1,4 @@
-"""`coir serve`: coir's own server."""
+"""`coir serve` and `coir worker`: coir's own server, and a process that runs its jobs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 
 from coir.errors import CoirError
 
-__all__ = ["Config", "Data", "available", "serve"]
+__all__ = ["Config", "Data", "available", "serve", "worker"]
 
 WHERE, LIMITS, RUNNING = "Where", "Limits", "How it runs"
 
@@ -20,7 +20,7 @@ def _setting(name: str, default: str, help: str, panel: str, **more: Any) -> Any
     """An option without a default of its own: what is not given may stand in the file."""
     flag = name.replace("_", "-")
     return typer.Option(
-        f"--{flag}/--no-{flag}" if name == "registration" else f"--{flag}",
+        f"--{flag}/--no-{flag}" if name in ("registration", "jobs") else f"--{flag}",
         envvar=f"COIR_{name.upper()}",
         help=help,
         show_default=default or False,
@@ -127,6 +127,10 @@ DrainSeconds = Annotated[
         metavar="N",
     ),
 ]
+RunsJobs = Annotated[
+    bool | None,
+    _setting("jobs", "jobs", "Whether this process runs jobs; else start `coir worker`.", RUNNING),
+]
 Proxies = Annotated[
     str | None,
     _setting(
@@ -149,6 +153,7 @@ def serve(
     host: Host = None,
     port: Port = None,
     registration: Registration = None,
+    jobs: RunsJobs = None,
     max_upload_bytes: MaxUploadBytes = None,
     max_coco_bytes: MaxCocoBytes = None,
     max_pixels: MaxPixels = None,
@@ -168,6 +173,7 @@ def serve(
         "host": host,
         "port": port,
         "registration": registration,
+        "jobs": jobs,
         "max_upload_bytes": max_upload_bytes,
         "max_coco_bytes": max_coco_bytes,
         "max_pixels": max_pixels,
@@ -187,6 +193,43 @@ def serve(
         code = process.serve(settings)
     except StartError as error:
         raise CoirError(f"The server cannot start: {error}") from error
+    raise typer.Exit(code)
+
+
+def worker(
+    config: Config = None,
+    data: Data = None,
+    database: Database = None,
+    max_pixels: MaxPixels = None,
+    log: Log = None,
+    grace_seconds: GraceSeconds = None,
+) -> None:
+    """Run the jobs of a server in a process of its own: scans, imports, exports, removals.
+
+    Give it what `coir serve` was given. A server runs its jobs itself, one at a time, unless it
+    was started with --no-jobs; each worker runs one more at the same time, but never two of one
+    dataset. With SQLite workers run on the server's machine; with PostgreSQL on any that has the
+    same data folder and, within a few seconds, the same time.
+
+    A job whose process is killed begins again in another one, at most three times. On SIGTERM or
+    Ctrl-C the running job is left where that is safe, and begins again elsewhere.
+
+    Needs the extra 'server': pip install 'coir[server]'
+    """
+    given = {
+        "data": data,
+        "database": database,
+        "max_pixels": max_pixels,
+        "log": log,
+        "grace_seconds": grace_seconds,
+    }
+    with available():
+        from coir.server import configuration, process
+        from coir.server.settings import StartError
+    try:
+        code = process.work(configuration.configured(given, config))
+    except StartError as error:
+        raise CoirError(f"The worker cannot start: {error}") from error
     raise typer.Exit(code)
 
 

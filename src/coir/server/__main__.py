@@ -16,6 +16,7 @@ def main() -> int:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=5000)
     parser.add_argument("--database", default=os.environ.get("COIR_DATABASE", ""))
+    parser.add_argument("--no-jobs", dest="jobs", action="store_false")
     given = parser.parse_args()
     try:
         return serve(Settings.of(**vars(given)))

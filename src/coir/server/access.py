@@ -300,6 +300,8 @@ def restorable(caller: Caller, table: Table) -> ColumnElement[bool]:
     else:
         owner = datasets.c.owner_id if table is datasets else categories.c.creator_id
         mine = and_(owner == caller.id)
+    if table is datasets:
+        mine = and_(mine, datasets.c.removed == false())
     return and_(table.c.deleted == true(), mine)
 
 

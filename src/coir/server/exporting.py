@@ -8,22 +8,30 @@ from sqlalchemy import insert, select
 
 from coir.server.answers import Refusal
 from coir.server.contents import EXPORT, Contents
-from coir.server.folders import EXPORTS, Folders, Incoming, OutsideError, logical_directory
-from coir.server.jobs import Job
-from coir.server.store.engine import Store, now_ms
+from coir.server.folders import EXPORTS, Incoming, OutsideError, logical_directory
+from coir.server.jobs.job import Job, Run, Work
+from coir.server.jobs.workplace import Workplace
+from coir.server.store.engine import now_ms
 from coir.server.store.tables import datasets, exports
 
+KIND = "export"
 GROUP = "Annotation Export"
 # Between two looks at how far it is; each is a transaction.
 PROGRESS_SECONDS = 1.0
+
+
+def work(place: Workplace, run: Run) -> Work:
+    """What a job of this kind does."""
+    assert run.dataset_id is not None  # noqa: S101 - an export is begun with a dataset
+    categories, empty = run.arguments["categories"], run.arguments["with_empty_images"]
+    return Export(place, run.dataset_id, tuple(categories), empty)
 
 
 @dataclass(frozen=True, slots=True)
 class Export:
     """An export of one dataset, as the work of a job; no categories mean all."""
 
-    store: Store
-    folders: Folders
+    place: Workplace
     dataset_id: int
     categories: tuple[int, ...]
     with_empty_images: bool
@@ -33,7 +41,7 @@ class Export:
         job.info("Beginning Export (COCO Format)")
         incoming = None
         try:
-            with self.store.read() as connection:
+            with self.place.store.read() as connection:
                 asked = select(datasets).where(datasets.c.id == self.dataset_id)
                 dataset = connection.execute(asked).one()
                 contents = Contents(
@@ -43,9 +51,10 @@ class Export:
                     self.categories,
                     with_empty_images=self.with_empty_images,
                 )
-                name = f"coco-{time.time():.6f}.json"
-                self.folders.sweep_exports(dataset.name)
-                incoming = self.folders.reserve(dataset.name, [EXPORTS, name])
+                name = _name(job.run)
+                # No other export of this dataset runs: its jobs take turns.
+                self.place.folders.sweep_exports(dataset.name)
+                incoming = self.place.folders.reserve(dataset.name, [EXPORTS, name])
                 incoming.write_pieces(self._pieces(contents, dataset.name, job))
             path = f"{logical_directory(dataset.name)}{EXPORTS}/{name}"
             job.info(f"Writing export to file {path}")
@@ -76,14 +85,13 @@ class Export:
             size += len(piece)
             if time.monotonic() - looked > PROGRESS_SECONDS:
                 looked = time.monotonic()
-                with self.store.write() as connection:
-                    job.save(connection, min(99.0, 100.0 * size / expected))
+                job.note(min(99.0, 100.0 * size / expected))
         job.info(f"Done export {annotations} annotations and {images} images from {name}")
 
     def _keep(self, incoming: Incoming, path: str, tags: list[str], job: Job) -> None:
         """Row, file and the end of the job appear together."""
         try:
-            with self.store.write() as connection:
+            with job.write(100.0, completed=True) as connection:
                 job.info("Creating export object")
                 connection.execute(
                     insert(exports).values(
@@ -93,8 +101,16 @@ class Export:
                         created_at=now_ms(),
                     )
                 )
-                incoming.keep()
-                job.save(connection, 100.0, completed=True)
+                incoming.keep_again()
         except BaseException:
             incoming.undo()  # the row was not committed
             raise
+
+
+def _name(run: Run) -> str:
+    """The name of the file: of every attempt the same, and of no two jobs.
+
+    The moment in microseconds, as recorded; the last three digits are of the job.
+    """
+    seconds, milliseconds = divmod(run.created_at, 1000)
+    return f"coco-{seconds}.{milliseconds:03}{run.task_id % 1000:03}.json"

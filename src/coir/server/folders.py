@@ -172,6 +172,11 @@ class Incoming:
         self._kept = False
         self._hidden = directory / f"{_HIDDEN}{secrets.token_hex(8)}"
 
+    @property
+    def place(self) -> Path:
+        """Where it lies before it has its name."""
+        return self._hidden
+
     def write(self, content: BinaryIO) -> None:
         """Copy the content and see it on disk."""
         self.write_pieces(iter(lambda: content.read(_COPY_BYTES), b""))
@@ -190,8 +195,13 @@ class Incoming:
         os.link(self._hidden, self._target)
         self._kept = True
 
+    def keep_again(self) -> None:
+        """Give the file a name that is its own, also when a killed attempt gave it before."""
+        self._hidden.replace(self._target)
+        self._kept = True
+
     def undo(self) -> None:
-        """Take the name back, if `keep` gave it."""
+        """Take the name back, if it was given."""
         if self._kept:
             self._target.unlink()
 

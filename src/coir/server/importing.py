@@ -1,18 +1,19 @@
 """The import: annotations of a COCO file, written in one transaction or not at all.
 
-First everything is read, matched and decided (`_plan`), which takes nobody's lock; then it is
-written. Killed at any point, it has written nothing, or all.
+First everything is read, matched, decided and staged (`_plan`), in small steps; then it is moved
+to where it is seen. Killed at any point, it has shown nothing, or all.
 """
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from mmap import mmap
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, Text, bindparam, cast, false, insert, select, update
+from sqlalchemy import Connection, Row, Text, bindparam, cast, false, select, update
 from sqlalchemy.exc import IntegrityError
 
 from coir.coco import (
@@ -31,23 +32,23 @@ from coir.server import counters
 from coir.server.answers import Refusal, refused
 from coir.server.category import checked_name, color, create, fields_of, taken
 from coir.server.folders import logical_directory
-from coir.server.jobs import Job
+from coir.server.jobs.job import Job, Run, Work
+from coir.server.jobs.workplace import Workplace
 from coir.server.sessions import Caller
-from coir.server.store.engine import Store, now_ms
-from coir.server.store.functions import written
-from coir.server.store.tables import annotations, categories, datasets, images
+from coir.server.staging import Stage
+from coir.server.staging import sweep as sweep_stage
+from coir.server.store.tables import annotations, categories, datasets, images, tasks, users
 
+KIND = "import"
 GROUP = "Annotation Import"
 # Lines in the log for what was left out; what comes after them is counted.
 MOST_LINES = 1000
-# Annotations written between two looks at whether the server ends.
-BATCH = 5000
+# After this long nobody writes a file any more that has no name yet: an upload takes minutes.
+UPLOAD_SECONDS = 24 * 3600
 # Between two notes of how far it is; each is a transaction.
 PROGRESS_SECONDS = 1.0
 
 _encode = msgspec.json.Encoder().encode
-JSON_COLUMNS = ("segmentation", "bbox", "keypoints", "metadata")
-COLUMNS = ("image_id", "category_id", "area", "iscrowd", "isbbox", "color", *JSON_COLUMNS)
 
 
 @dataclass
@@ -57,42 +58,74 @@ class Plan:
     # Category ids of the file to those here; to a label where the category is to be made.
     categories: dict[int, int | Label] = field(default_factory=dict)
     found: dict[int, Place] = field(default_factory=dict)
-    # The values of new annotations in the order of COLUMNS, JSON as text, the category as above.
-    rows: list[tuple[Any, ...]] = field(default_factory=list)
     restored: list[int] = field(default_factory=list)
     touched: set[int] = field(default_factory=set)
     present: int = 0
+    new: int = 0
     left_out: int = 0
+
+
+def work(place: Workplace, run: Run) -> Work:
+    """What a job of this kind does."""
+    assert run.dataset_id is not None  # noqa: S101 - an import is begun with a dataset
+    with place.store.read() as connection:
+        asked = select(users).where(users.c.id == run.creator_id)
+        user = connection.execute(asked).one()
+    caller = Caller(user.id, user.username, user.is_admin)
+    file = place.imports / run.arguments["file"]
+    return Import(place, run.dataset_id, caller, file, run.arguments["dry_run"])
+
+
+def sweep(place: Workplace) -> None:
+    """Remove the files and the staged annotations of imports that will not go on."""
+    sweep_stage(place.store)
+    if not any(place.imports.iterdir()):
+        return
+    with place.store.write() as connection:  # a file gets its name in the job's transaction
+        asked = select(tasks.c.arguments).where(tasks.c.kind == KIND, tasks.c.completed == false())
+        wanted = {arguments["file"] for arguments in connection.execute(asked).scalars()}
+        for file in place.imports.iterdir():
+            if file.name.startswith("."):
+                gone = time.time() - file.stat().st_mtime > UPLOAD_SECONDS
+            else:
+                gone = file.name not in wanted
+            if gone:
+                file.unlink()
 
 
 @dataclass(frozen=True, slots=True)
 class Import:
     """An import into one dataset, as the work of a job; ``file`` was read once already."""
 
-    store: Store
+    place: Workplace
     dataset_id: int
     caller: Caller
-    file: mmap
+    file: Path
     dry_run: bool
 
     def __call__(self, job: Job) -> None:
         """Do it, and report in the log what matched, what did not, and why."""
+        stage = Stage(job)
+        stage.clear()
         job.info("Beginning Import")
         report = Report(job)
         try:
-            document = read(memoryview(self.file))
-            with self.store.read() as connection:
+            document = read(memoryview(mapped(self.file)))
+            with self.place.store.read() as connection:
                 dataset = self._dataset(connection)
                 if dataset is not None:
-                    plan = self._plan(connection, dataset, document, report)
+                    plan = self._plan(connection, dataset, document, report, stage)
             if dataset is None:
                 job.error("The dataset is not there any more; nothing was written.")
                 return
+            stage.flush(90.0)
             report.end(plan, len(document), dry_run=self.dry_run)
             if not self.dry_run:
-                self._write(plan, job)
+                self._write(plan, stage, job)
         except (IntegrityError, Refusal):  # an image removed for good, a category made
             job.error("The dataset changed meanwhile; nothing was written. Start again.")
+        except OSError as error:
+            job.error(f"The file cannot be read ({error.strerror}): send it again.")
 
     def _dataset(self, connection: Connection) -> Row[Any] | None:
         asked = select(datasets).where(
@@ -101,7 +134,12 @@ class Import:
         return connection.execute(asked).first()
 
     def _plan(
-        self, connection: Connection, dataset: Row[Any], document: Document, report: "Report"
+        self,
+        connection: Connection,
+        dataset: Row[Any],
+        document: Document,
+        report: "Report",
+        stage: Stage,
     ) -> Plan:
         job, plan = report.job, Plan()
         job.info(
@@ -125,18 +163,24 @@ class Import:
             )
         job.info("===== Import Annotations =====")
         there = _there(connection, dataset.id, {place.id for place in plan.found.values()})
+        numbers = {file_id: number for number, file_id in enumerate(plan.categories)}
         for number, marked in enumerate(document.annotations()):
+            progress = 90.0 * number / len(document)
             if number % 1000 == 0:
-                self._note(job, report, 90.0 * number / len(document))
-            self._place(marked, there, plan, report)
+                self._note(job, report, progress)
+            row = self._place(marked, there, plan, report)
+            if row is not None:
+                plan.new += 1
+                if not self.dry_run:
+                    row["category"] = numbers[row["category"]]
+                    stage.add(_completed(row, dataset), progress)
         return plan
 
     def _note(self, job: Job, report: "Report", progress: float) -> None:
         job.check()
         if time.monotonic() - report.looked > PROGRESS_SECONDS:
             report.looked = time.monotonic()
-            with self.store.write() as connection:
-                job.save(connection, progress)
+            job.note(progress)
 
     def _match_categories(
         self,
@@ -180,8 +224,8 @@ class Import:
         there: Mapping[tuple[int, bytes], list[int]],
         plan: Plan,
         report: "Report",
-    ) -> None:
-        """Decide what becomes of one annotation."""
+    ) -> dict[str, Any] | None:
+        """Decide what becomes of one annotation: its row if it is new."""
         place = plan.found.get(marked.image_id)
         category = (
             plan.categories.get(marked.category_id) if marked.category_id is not None else None
@@ -192,13 +236,13 @@ class Import:
             # The original's wording, without its misspelling, which no program reads.
             what = "image" if place is None else "category"
             report.warning(f"Could not find {what} associated with {name}")
-            return
+            return None
         try:
             made = content(marked, place.width, place.height)
         except CocoError as error:
             plan.left_out += 1
             report.warning(f"Left out {name}: {error}")
-            return
+            return None
         if isinstance(category, int):
             known = there.get((place.id, digest(category, made.segmentation, made.keypoints)))
             if known:
@@ -208,13 +252,14 @@ class Import:
                     plan.touched.add(place.id)
                 else:
                     plan.present += 1
-                return
+                return None
         plan.touched.add(place.id)
-        plan.rows.append(_row(marked, made, place.id))
+        return _row(marked, made, place.id)
 
-    def _write(self, plan: Plan, job: Job) -> None:
+    def _write(self, plan: Plan, stage: Stage, job: Job) -> None:
         """Write the plan, and with it the end of the job."""
-        with self.store.write() as connection:
+        job.check()
+        with job.write(100.0, completed=True) as connection:
             dataset = self._dataset(connection)
             if dataset is None:
                 job.error("The dataset was deleted meanwhile; nothing was written.")
@@ -227,9 +272,8 @@ class Import:
                     .where(datasets.c.id == dataset.id)
                     .values(categories=dataset.categories + used)
                 )
-            for rows in _batches(plan.rows, ids, dataset, self.caller):
-                job.check()
-                connection.execute(_INSERT, rows)
+            numbered = dict(enumerate(ids[file_id] for file_id in plan.categories))
+            stage.move(connection, dataset.id, self.caller.id, numbered)
             gone = update(annotations).where(annotations.c.id == bindparam("one"))
             if plan.restored:
                 connection.execute(
@@ -237,7 +281,6 @@ class Import:
                     [{"one": annotation_id} for annotation_id in plan.restored],
                 )
             counters.refresh_all(connection, sorted(plan.touched))
-            job.save(connection, 100.0, completed=True)
 
     def _make_categories(self, connection: Connection, plan: Plan) -> dict[int, int]:
         """The ids here of the file's categories, those that are new made."""
@@ -284,7 +327,7 @@ class Report:
             self.job.info(f"… and {self._lines - MOST_LINES} more of the kind")
         if number:
             self.job.info(
-                f"{len(plan.rows)} annotations new, {plan.present} there already, "
+                f"{plan.new} annotations new, {plan.present} there already, "
                 f"{len(plan.restored)} restored, {plan.left_out} left out"
             )
         if dry_run:
@@ -347,43 +390,27 @@ def _there(
     return found
 
 
-def _row(marked: Marked, made: Content, image_id: int) -> tuple[Any, ...]:
-    return (
-        image_id,
-        marked.category_id,
-        made.area,
-        bool(marked.iscrowd),
-        made.isbbox,
-        marked.color,
-        _encode(made.segmentation).decode(),
-        _encode(made.bbox).decode(),
-        _encode(made.keypoints).decode(),
-        _encode(marked.metadata or {}).decode(),
-    )
-
-
-_INSERT = insert(annotations).values(
-    {
-        name: written(f"p_{name}") if name in JSON_COLUMNS else bindparam(f"p_{name}")
-        for name in (*COLUMNS, "dataset_id", "creator_id", "created_at")
+def _row(marked: Marked, made: Content, image_id: int) -> dict[str, Any]:
+    return {
+        "image_id": image_id,
+        "category": marked.category_id,
+        "area": made.area,
+        "iscrowd": bool(marked.iscrowd),
+        "isbbox": made.isbbox,
+        "color": marked.color or color(),
+        "segmentation": _encode(made.segmentation).decode(),
+        "bbox": _encode(made.bbox).decode(),
+        "keypoints": _encode(made.keypoints).decode(),
+        "metadata": marked.metadata or {},
     }
-)
 
 
-def _batches(
-    rows: list[tuple[Any, ...]], ids: Mapping[int, int], dataset: Row[Any], caller: Caller
-) -> Iterator[list[dict[str, Any]]]:
-    default = dataset.default_annotation_metadata
-    same = {"p_dataset_id": dataset.id, "p_creator_id": caller.id, "p_created_at": now_ms()}
-    names = [f"p_{name}" for name in COLUMNS]
-    for start in range(0, len(rows), BATCH):
-        batch = []
-        for row in rows[start : start + BATCH]:
-            one = dict(zip(names, row, strict=True)) | same
-            one["p_category_id"] = ids[one["p_category_id"]]
-            one["p_color"] = one["p_color"] or color()
-            if default:
-                metadata = default | msgspec.json.decode(one["p_metadata"])
-                one["p_metadata"] = _encode(metadata).decode()
-            batch.append(one)
-        yield batch
+def _completed(row: dict[str, Any], dataset: Row[Any]) -> dict[str, Any]:
+    metadata = dataset.default_annotation_metadata | row["metadata"]
+    return row | {"metadata": _encode(metadata).decode()}
+
+
+def mapped(file: Path) -> mmap:
+    """The bytes of a file, on disk and not in memory. Raises ValueError when there are none."""
+    with file.open("rb") as opened:
+        return mmap(opened.fileno(), 0, access=ACCESS_READ)

@@ -114,6 +114,9 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/api/dataset/{dataset_id}/ids"): Operation(
         {"folder": TEXT}, statuses=(400, 401, 404, 503), filters=True
     ),
+    ("GET", "/api/dataset/{dataset_id}/changes"): Operation(
+        {"since": TEXT, "limit": INTEGER, "wait": INTEGER}, statuses=(400, 401, 404, 410)
+    ),
     ("GET", "/api/dataset/{dataset_id}/coco"): Operation(statuses=(*MANAGED, 503)),
     ("POST", "/api/dataset/{dataset_id}/coco"): IMPORT,
     ("POST", "/api/dataset/{dataset_id}/export"): IMPORT,
@@ -169,6 +172,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/api/tasks/"): Operation(),
     ("GET", "/api/tasks/{task_id}/logs"): Operation(statuses=SEEN),
     ("DELETE", "/api/tasks/{task_id}"): Operation(statuses=SEEN),
+    ("POST", "/api/tasks/{task_id}/cancel"): Operation(statuses=SEEN),
     ("POST", "/api/model/dextr/{image_id}"): Operation(
         body={"points*": PAIRS, "padding": INTEGER, "threshold": INTEGER}, statuses=SEEN
     ),

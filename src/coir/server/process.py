@@ -14,7 +14,7 @@ from types import FrameType
 import uvicorn
 
 from coir.server import logs
-from coir.server.app import create_app
+from coir.server.app import create_app, open_state
 from coir.server.settings import Settings, StartError
 from coir.server.state import ServerState
 
@@ -57,6 +57,27 @@ def serve(settings: Settings) -> int:
     return 0 if server.started else 1
 
 
+def work(settings: Settings) -> int:
+    """Run jobs until SIGTERM or SIGINT, then leave the running one at a safe point; returns 0.
+
+    Prints one line, ``coir is ready to run jobs``, once it is. Raises `StartError`.
+    """
+    logs.configure(settings.log)
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: ended.set())
+    state = open_state(settings)
+    try:
+        state.jobs.open()
+        sys.stdout.write("coir is ready to run jobs\n")
+        sys.stdout.flush()
+        ended.wait()
+        _end_within(settings.grace_seconds)
+    finally:
+        state.close()
+    return 0
+
+
 class _Draining(uvicorn.Server):
     """A server that says when it accepts connections, and ends without losing a request."""
 
@@ -92,11 +113,15 @@ class _Draining(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let requests finish, jobs come to a safe point, and both end in time."""
         self._state.jobs.stop()
-        grace = self._state.settings.grace_seconds
-        end = threading.Timer(grace + CLOSING_SECONDS, _cut)
-        end.daemon = True
-        end.start()  # and is never cancelled: Python's own end waits for threads, too
+        self._state.followers.end_waiting()
+        _end_within(self._state.settings.grace_seconds)
         await super().shutdown(sockets)
+
+
+def _end_within(grace_seconds: int) -> None:
+    end = threading.Timer(grace_seconds + CLOSING_SECONDS, _cut)
+    end.daemon = True
+    end.start()  # and is never cancelled: Python's own end waits for threads, too
 
 
 def _cut() -> None:

@@ -1,4 +1,4 @@
-"""Removing deleted things for good: their rows, and what belongs to them."""
+"""Removing deleted things for good: their rows, and what belongs to them. Datasets: `removing`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Row, delete, false, func, select, update
 
 from coir.server.answers import refused
 from coir.server.folders import Folders, OutsideError
-from coir.server.store.tables import annotations, categories, datasets, images, tasks
+from coir.server.store.tables import annotations, categories, datasets, images
 
 
 def _annotation(connection: Connection, _: Folders, row: Row[Any]) -> None:
@@ -41,18 +41,6 @@ def _category(connection: Connection, _: Folders, row: Row[Any]) -> None:
     connection.execute(delete(categories).where(categories.c.id == row.id))
 
 
-def _dataset(connection: Connection, folders: Folders, row: Row[Any]) -> None:
-    """The files are moved aside, to be emptied by whoever runs the server."""
-    connection.execute(delete(annotations).where(annotations.c.dataset_id == row.id))
-    connection.execute(delete(images).where(images.c.dataset_id == row.id))
-    connection.execute(update(tasks).where(tasks.c.dataset_id == row.id).values(dataset_id=None))
-    connection.execute(delete(datasets).where(datasets.c.id == row.id))
-    try:
-        folders.retire(row.name, row.id)
-    except OSError as error:
-        raise refused(f"The directory cannot be moved: {_reason(error)}.") from None
-
-
 def _reason(error: Exception) -> str:
     """Without the place on this machine."""
     return str(error.strerror) if isinstance(error, OSError) else "it leads out of the dataset"
@@ -62,5 +50,4 @@ REMOVE: dict[str, Callable[[Connection, Folders, Row[Any]], None]] = {
     "annotation": _annotation,
     "image": _image,
     "category": _category,
-    "dataset": _dataset,
 }

@@ -13,40 +13,47 @@ from typing import Any
 from sqlalchemy import insert, select
 
 from coir.server.folders import (
-    Folders,
     OutsideError,
     checked_name,
     is_scanned_folder,
     is_unicode,
     logical_directory,
 )
-from coir.server.jobs import Job
+from coir.server.jobs.job import Job, Run, Work
+from coir.server.jobs.workplace import Workplace
 from coir.server.pictures import PictureError, has_picture_name, measure
-from coir.server.store.engine import Store, now_ms
-from coir.server.store.tables import images
+from coir.server.store.engine import now_ms
+from coir.server.store.tables import datasets, images
 
+KIND = "scan"
 GROUP = "Directory Image Scan"
 # One transaction each: small enough that an upload waits for milliseconds, large enough that
 # the fsync of a commit does not count.
 BATCH = 200
 
 
+def work(place: Workplace, run: Run) -> Work:
+    """What a job of this kind does."""
+    assert run.dataset_id is not None  # noqa: S101 - a scan is begun with a dataset
+    with place.store.read() as connection:
+        asked = select(datasets.c.name).where(datasets.c.id == run.dataset_id)
+        return Scan(place, run.dataset_id, connection.execute(asked).scalar_one())
+
+
 @dataclass(frozen=True, slots=True)
 class Scan:
     """A scan of one dataset, as the work of a job."""
 
-    store: Store
-    folders: Folders
+    place: Workplace
     dataset_id: int
     dataset_name: str
-    max_pixels: int
 
     def __call__(self, job: Job) -> None:
         """Register what is new; ends the log with a count."""
         root = logical_directory(self.dataset_name)
         job.info(f"Scanning {root}")
         try:
-            directory = self.folders.directory(self.dataset_name)
+            directory = self.place.folders.directory(self.dataset_name)
         except (OutsideError, OSError):
             job.error(f"The directory {root} is not there; nothing was changed.")
             return
@@ -60,7 +67,7 @@ class Scan:
         job.info(f"Created {added} new image(s)")
 
     def _known(self) -> set[str]:
-        with self.store.read() as connection:
+        with self.place.store.read() as connection:
             asked = select(images.c.path).where(images.c.dataset_id == self.dataset_id)
             return set(connection.execute(asked).scalars())
 
@@ -69,7 +76,7 @@ class Scan:
         rows = []
         for name in names:
             try:
-                size = measure(directory / name, self.max_pixels)
+                size = measure(directory / name, self.place.max_pixels)
             except PictureError as error:
                 job.warning(f"Skipped {root}{name}: {_without(directory, str(error))}")
                 continue
@@ -88,7 +95,7 @@ class Scan:
     def _register(self, rows: list[dict[str, Any]], job: Job, progress: float) -> int:
         """Insert what an upload has not registered in the meantime, and log it."""
         paths = [row["path"] for row in rows]
-        with self.store.write() as connection:
+        with job.write(progress) as connection:
             asked = select(images.c.path).where(
                 images.c.dataset_id == self.dataset_id, images.c.path.in_(paths)
             )
@@ -98,7 +105,6 @@ class Scan:
                 connection.execute(insert(images), new)
             for row in new:
                 job.info(f"New file found: {row['path']}")
-            job.save(connection, progress)
         return len(new)
 
 

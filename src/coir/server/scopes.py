@@ -19,6 +19,7 @@ GET /api/dataset/{dataset_id}/users
 GET /api/dataset/{dataset_id}/stats
 GET /api/dataset/{dataset_id}/data
 GET /api/dataset/{dataset_id}/ids
+GET /api/dataset/{dataset_id}/changes
 GET /api/dataset/{dataset_id}/coco
 GET /api/dataset/{dataset_id}/exports
 GET /api/export/{export_id}
@@ -57,6 +58,7 @@ PUT /api/annotation/{annotation_id}
 DELETE /api/annotation/{annotation_id}
 POST /api/annotator/data
 DELETE /api/tasks/{task_id}
+POST /api/tasks/{task_id}/cancel
 POST /api/model/dextr/{image_id}
 POST /api/model/maskrcnn
 POST /api/undo/

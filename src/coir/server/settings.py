@@ -40,6 +40,7 @@ class Settings:
     # The original's port, so that existing scripts find the server; 0 takes a free one.
     port: int = _number(5000, 0, 65535)
     registration: bool = True
+    jobs: bool = True  # whether the server runs jobs, or only `coir worker` does
     # Photographs stay below 50 MB; the rest is room for TIFF.
     max_upload_bytes: int = _number(100 * MEBIBYTE, 1)
     # Three times the annotations of COCO's 118,000 training images.
@@ -91,9 +92,14 @@ class Settings:
         return self.data / "secret"
 
     @property
-    def claims(self) -> Path:
-        """The directory with a file for each job that runs."""
-        return self.data / "running"
+    def queue(self) -> Path | str:
+        """Where jobs are asked for: a SQLite file, or the PostgreSQL."""
+        return self.database or self.data / "queue.db"
+
+    @property
+    def imports(self) -> Path:
+        """The directory with the files of imports that are not finished."""
+        return self.data / "imports"
 
     @property
     def datasets(self) -> Path:

@@ -9,7 +9,8 @@ from fastapi import Request
 
 from coir.server.attempts import Attempts
 from coir.server.folders import Folders
-from coir.server.jobs import Jobs
+from coir.server.followers import Followers
+from coir.server.jobs.jobs import Jobs
 from coir.server.passwords import Passwords
 from coir.server.sessions import Sessions
 from coir.server.settings import Settings
@@ -30,9 +31,17 @@ class ServerState:
     sessions: Sessions
     tokens: Tokens
     jobs: Jobs
+    followers: Followers
     snapshots: BoundedSemaphore
     milestones: Milestones
     draining: Event  # set when the server is about to end
+
+    def close(self) -> None:
+        """Leave the running job at a safe point, write what is not written, and let go."""
+        self.followers.close()
+        self.jobs.close()
+        self.tokens.close()
+        self.store.close()
 
 
 def state_of(request: Request) -> ServerState:

@@ -124,9 +124,10 @@ class Tokens:
         self._thread.start()
 
     def close(self) -> None:
-        """Write what is noted, and end."""
+        """Write what is noted, and end; a process that serves nobody has nothing to note."""
         self._queue.put(None)
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
 
     def owner(self, text: str) -> Row[*tuple[Any, ...]] | None:
         """The user's id, name and rights, and the scope, of a token that holds; or None."""

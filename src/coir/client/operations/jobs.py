@@ -1,4 +1,4 @@
-"""Jobs: how far they are, what they said, forgetting them."""
+"""Jobs: how far they are, what they said, cancelling and forgetting them."""
 
 from __future__ import annotations
 
@@ -83,6 +83,18 @@ class Jobs(Reach[Way]):
 
         """
         request = Request("DELETE", f"/api/tasks/{job_id}")
+        checked(request, (yield request))
+
+    @call
+    def cancel(self, job_id: int) -> Operation[None]:
+        """Cancel an unfinished job: ``POST /api/tasks/{id}/cancel``. coir's own server.
+
+        Raises:
+            InvalidRequest: there is none that this user may see, it is completed, or of a kind
+                that cannot be cancelled.
+
+        """
+        request = Request("POST", f"/api/tasks/{job_id}/cancel")
         checked(request, (yield request))
 
     @call

@@ -5,6 +5,7 @@ from coir.server.routes.admin import router as admin
 from coir.server.routes.annotation import router as annotation
 from coir.server.routes.annotator import router as annotator
 from coir.server.routes.category import router as category
+from coir.server.routes.changes import router as changes
 from coir.server.routes.coco import router as coco
 from coir.server.routes.dataset import router as dataset
 from coir.server.routes.export import router as export
@@ -30,6 +31,7 @@ ROUTERS = (
     dataset,
     page,
     ids,
+    changes,
     image,
     category,
     annotation,

@@ -1,9 +1,8 @@
 """Whole datasets as COCO: in one streamed answer, or as a job that keeps the file."""
 
-import mmap
+import secrets
 from collections.abc import AsyncIterator, Generator
 from dataclasses import asdict, dataclass
-from tempfile import SpooledTemporaryFile
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -11,12 +10,13 @@ from sqlalchemy import select
 from starlette.datastructures import UploadFile
 
 from coir.coco import CocoError, read
-from coir.server import importing
+from coir.server import exporting, importing
 from coir.server.access import SignedIn, downloaded_dataset, not_cross_site, visible_dataset
 from coir.server.ago import ago
 from coir.server.answers import answer, invalid, refused
 from coir.server.contents import EXPORT, WHOLE, Contents
-from coir.server.exporting import GROUP, Export
+from coir.server.folders import Incoming
+from coir.server.jobs.book import Order
 from coir.server.parameters import parsed_integer, query
 from coir.server.sessions import Caller
 from coir.server.state import ServerState, state_of
@@ -68,9 +68,10 @@ def export(request: Request, dataset_id: int, caller: SignedIn) -> Response:
     with state.store.read() as connection:
         row = downloaded_dataset(connection, caller, dataset_id)
         Contents(connection, row, EXPORT, categories)  # refuses what the dataset does not have
-    work = Export(state.store, state.folders, row.id, categories, with_empty_images)
     name = f"Exporting {row.name} into COCO format"
-    return answer(asdict(state.jobs.begin(GROUP, name, row.id, caller.id, work, join=False)))
+    given_on = {"categories": list(categories), "with_empty_images": with_empty_images}
+    order = Order(exporting.KIND, exporting.GROUP, name, row.id, caller.id, given_on)
+    return answer(asdict(state.jobs.begin(order, join=False)))
 
 
 @router.get("/{dataset_id:id}/exports")
@@ -128,27 +129,34 @@ def take(
         message = "Json coco Missing required parameter in an uploaded file"
         raise invalid({"coco": message})
     dry_run = _flag(given.given, "dry_run")
-    file = _mapped(given.file)
+    name = f"{secrets.token_hex(16)}.json"
+    order = Order(
+        importing.KIND,
+        importing.GROUP,
+        f"Import COCO format into {row.name}",
+        row.id,
+        caller.id,
+        {"file": name, "dry_run": dry_run},
+    )
+    incoming = Incoming(state.settings.imports, name)
     try:
-        read(memoryview(file))
+        incoming.write(given.file.file)
+        _check(incoming)
+        # The name together with the job: whoever sweeps the files sees both, or neither.
+        with state.store.write() as connection:
+            ticket = state.jobs.enter(connection, order, join=False)
+            incoming.keep()
+    finally:
+        incoming.discard()
+    state.jobs.call(ticket)
+    return answer(asdict(ticket))
+
+
+def _check(incoming: Incoming) -> None:
+    """Refuse what is no COCO file."""
+    try:
+        read(memoryview(importing.mapped(incoming.place)))
     except CocoError as error:
         raise refused(str(error)) from None
-    work = importing.Import(state.store, row.id, caller, file, dry_run)
-    name = f"Import COCO format into {row.name}"
-    begun = state.jobs.begin(importing.GROUP, name, row.id, caller.id, work, join=False)
-    return answer(asdict(begun))
-
-
-def _mapped(upload: UploadFile) -> mmap.mmap:
-    """The file's bytes, which stay after its name is gone, on disk and not in memory.
-
-    The file has no name: when the process ends, however that comes, nothing is left of it.
-    """
-    file = upload.file
-    if isinstance(file, SpooledTemporaryFile):
-        file.rollover()
-    file.flush()
-    try:
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except ValueError:  # nothing can be mapped of nothing
         raise refused("The file is empty.") from None

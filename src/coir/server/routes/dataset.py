@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request, Response
 from sqlalchemy import Connection, Row, delete, false, func, insert, or_, select, update
 
-from coir.server import statistics, wire
+from coir.server import scanning, statistics, wire
 from coir.server.access import (
     SignedIn,
     managed_dataset,
@@ -19,6 +19,7 @@ from coir.server.access import (
 from coir.server.answers import answer, invalid, refused
 from coir.server.category import ids_of
 from coir.server.folders import OutsideError, checked_name
+from coir.server.jobs.book import Order
 from coir.server.names import fold
 from coir.server.pagination import paginated
 from coir.server.parameters import (
@@ -30,7 +31,6 @@ from coir.server.parameters import (
     required_text,
     texts,
 )
-from coir.server.scanning import GROUP, Scan
 from coir.server.sessions import Caller
 from coir.server.state import state_of
 from coir.server.store.engine import now_ms
@@ -141,9 +141,9 @@ def scan(request: Request, dataset_id: int, caller: SignedIn) -> Response:
     state = state_of(request)
     with state.store.read() as connection:
         row = visible_dataset(connection, caller, dataset_id, "Invalid dataset ID")
-    work = Scan(state.store, state.folders, row.id, row.name, state.settings.max_pixels)
     name = f"Scanning {row.name} for new images"
-    return answer(asdict(state.jobs.begin(GROUP, name, row.id, caller.id, work)))
+    order = Order(scanning.KIND, scanning.GROUP, name, row.id, caller.id)
+    return answer(asdict(state.jobs.begin(order)))
 
 
 @router.post("/{dataset_id:id}/share")

@@ -9,7 +9,8 @@ from sqlalchemy import false, func, select
 
 from coir.server.access import SignedIn, not_cross_site
 from coir.server.answers import answer
-from coir.server.jobs import Job
+from coir.server.jobs.book import Order
+from coir.server.kinds import TEST
 from coir.server.state import state_of
 from coir.server.store.tables import users
 
@@ -26,9 +27,9 @@ CONTRACT = {
 }
 # Not from `coir` itself, which imports the client.
 VERSION = version("coir")
-# What the original lacks: `ids` is GET /api/dataset/{id}/ids, `fields` a parameter of `/data`,
-# `tokens` is /api/user/tokens.
-FEATURES = ("ids", "fields", "tokens")
+# What the original lacks: `ids` and `changes` are GET /api/dataset/{id}/ids and …/changes, `fields`
+# a parameter of `/data`, `tokens` is /api/user/tokens.
+FEATURES = ("ids", "fields", "tokens", "changes")
 
 
 @router.get("/")
@@ -52,9 +53,6 @@ def info(request: Request) -> Response:
 @router.get("/long_task", dependencies=[Depends(not_cross_site)])
 def long_task(request: Request, caller: SignedIn) -> Response:
     """Start a job that does nothing, to see that jobs run; it is in the list of tasks."""
-    ticket = state_of(request).jobs.begin("test", "Testing jobs", None, caller.id, _nothing)
+    order = Order(TEST, "test", "Testing jobs", None, caller.id)
+    ticket = state_of(request).jobs.begin(order)
     return answer({"id": ticket.celery_id, "state": "PENDING"})
-
-
-def _nothing(job: Job) -> None:
-    job.info("Jobs run.")

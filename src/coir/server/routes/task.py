@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, delete, select
 
 from coir.server.access import SignedIn, visible_tasks
 from coir.server.answers import answer, refused
+from coir.server.jobs.book import cancel
 from coir.server.sessions import Caller
 from coir.server.state import state_of
 from coir.server.store.tables import task_logs, tasks
@@ -52,6 +53,20 @@ def remove(request: Request, task_id: int, caller: SignedIn) -> Response:
         if not row.completed:
             raise refused("Task is not completed")
         connection.execute(delete(tasks).where(tasks.c.id == task_id))
+    return answer({"success": True})
+
+
+@router.post("/{task_id:id}/cancel")
+def end(request: Request, task_id: int, caller: SignedIn) -> Response:
+    """Cancel a job: at once if it waits; one that runs ends soon, and keeps what it has done."""
+    state = state_of(request)
+    with state.store.write() as connection:
+        row = _visible(connection, caller, task_id)
+        if row.completed:
+            raise refused("Task is completed already")
+        if row.kind is not None and not state.jobs.cancellable(row.kind):
+            raise refused("This task cannot be cancelled")
+        cancel(connection, task_id)
     return answer({"success": True})
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request, Response
 from sqlalchemy import Connection, Row, Table, select, update
 
-from coir.server import counters, removal
+from coir.server import counters, removal, removing
 from coir.server.access import SignedIn, removable, restorable
 from coir.server.ago import ago
 from coir.server.answers import answer, invalid, refused
@@ -92,11 +92,19 @@ def restore(request: Request, caller: SignedIn, target: Named) -> Response:
 
 @router.delete("/")
 def remove(request: Request, caller: SignedIn, target: Named) -> Response:
-    """Remove a deleted thing for good: an image with its file, a dataset with all its rows."""
-    state = state_of(request)
+    """Remove a deleted thing for good: an image with its file; a dataset in a job that it starts.
+
+    The dataset is gone for everybody at once; its rows are removed by the job.
+    """
+    state, begun = state_of(request), None
     with state.store.write() as connection:
         row = target.row(connection, removable(caller, target.table))
-        removal.REMOVE[target.kind](connection, state.folders, row)
+        if target.table is datasets:
+            begun = removing.begin(connection, state.jobs, state.folders, row, caller.id)
+        else:
+            removal.REMOVE[target.kind](connection, state.folders, row)
+    if begun is not None:
+        state.jobs.call(begun)
     return answer({"success": True})
 
 

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, Cast, Integer, LargeBinary, Text, bindparam, cast
+from sqlalchemy import JSON, BigInteger, Boolean, Cast, Integer, LargeBinary, Text, bindparam, cast
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 POSTGRES = "postgresql"
+
+
+# What a text is cast to for a column with JSON: SQLite would take its JSON for a number.
+JSON_TEXT = Text().with_variant(JSON(), POSTGRES)
 
 
 class position(FunctionElement[int]):  # noqa: N801 - written as the functions of SQLAlchemy are
@@ -50,6 +54,19 @@ class compact(FunctionElement[str]):  # noqa: N801
     inherit_cache = True
 
 
+class elements(FunctionElement[Any]):  # noqa: N801
+    """The elements of a list in JSON, as rows with the column `value`."""
+
+    inherit_cache = True
+
+
+class part(FunctionElement[str]):  # noqa: N801
+    """What a list in JSON has at a place, counted from 0, to be cast to what it is."""
+
+    type = Text()
+    inherit_cache = True
+
+
 class joined(FunctionElement[bytes]):  # noqa: N801
     """The texts of the rows with the second argument between them, as one in UTF-8.
 
@@ -61,9 +78,33 @@ class joined(FunctionElement[bytes]):  # noqa: N801
     inherit_cache = True
 
 
+class seen_xid(FunctionElement[int]):  # noqa: N801
+    """The first part of where the change feed ends: no transaction below it can still commit.
+
+    In a transaction of PostgreSQL that has one snapshot: entries of transactions below are seen.
+    """
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+class seen_seq(FunctionElement[int]):  # noqa: N801
+    """The second part: on SQLite, with one writer, the number of the newest entry ever made."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+class next_xid(FunctionElement[int]):  # noqa: N801
+    """A number that no transaction has had yet."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
 def written(name: str) -> Cast[Any]:
     """The parameter of this name, which holds JSON as a text, for a column with JSON."""
-    return cast(bindparam(name, type_=Text()), Text().with_variant(JSON(), POSTGRES))
+    return cast(bindparam(name, type_=Text()), JSON_TEXT)
 
 
 Compiled = dict[str, Any]
@@ -127,6 +168,28 @@ def _compact_there(element: compact, compiler: SQLCompiler, **more: Any) -> str:
     return "replace(CAST({} AS text), ' ', '')".format(*_sql(element, compiler, more))
 
 
+@compiles(elements)
+def _elements(element: elements, compiler: SQLCompiler, **more: Any) -> str:
+    return "json_each({})".format(*_sql(element, compiler, more))
+
+
+@compiles(elements, POSTGRES)
+def _elements_there(element: elements, compiler: SQLCompiler, **more: Any) -> str:
+    return "json_array_elements(CAST({} AS json))".format(*_sql(element, compiler, more))
+
+
+@compiles(part)
+def _part(element: part, compiler: SQLCompiler, **more: Any) -> str:
+    value, number = _sql(element, compiler, more)
+    return f"json_extract({value}, '$[' || {number} || ']')"
+
+
+@compiles(part, POSTGRES)
+def _part_there(element: part, compiler: SQLCompiler, **more: Any) -> str:
+    value, number = _sql(element, compiler, more)
+    return f"({value} ->> CAST({number} AS int))"
+
+
 @compiles(joined)
 def _joined(element: joined, compiler: SQLCompiler, **more: Any) -> str:
     return "CAST(group_concat({}, {}) AS BLOB)".format(*_sql(element, compiler, more))
@@ -136,3 +199,33 @@ def _joined(element: joined, compiler: SQLCompiler, **more: Any) -> str:
 def _joined_there(element: joined, compiler: SQLCompiler, **more: Any) -> str:
     text, between = _sql(element, compiler, more)
     return f"convert_to(string_agg(CAST({text} AS text), {between}), 'UTF8')"
+
+
+@compiles(seen_xid)
+def _seen_xid(element: seen_xid, compiler: SQLCompiler, **more: Any) -> str:  # noqa: ARG001
+    return "0"
+
+
+@compiles(seen_xid, POSTGRES)
+def _seen_xid_there(element: seen_xid, compiler: SQLCompiler, **more: Any) -> str:  # noqa: ARG001
+    return "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+
+
+@compiles(seen_seq)
+def _seen_seq(element: seen_seq, compiler: SQLCompiler, **more: Any) -> str:  # noqa: ARG001
+    return "coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'changes'), 0)"
+
+
+@compiles(seen_seq, POSTGRES)
+def _seen_seq_there(element: seen_seq, compiler: SQLCompiler, **more: Any) -> str:  # noqa: ARG001
+    return "0"
+
+
+@compiles(next_xid)
+def _next_xid(element: next_xid, compiler: SQLCompiler, **more: Any) -> str:  # noqa: ARG001
+    return "1"
+
+
+@compiles(next_xid, POSTGRES)
+def _next_xid_there(element: next_xid, compiler: SQLCompiler, **more: Any) -> str:  # noqa: ARG001
+    return "pg_snapshot_xmax(pg_current_snapshot())::text::bigint"

@@ -18,6 +18,8 @@ WRITES = "coir_writes"
 # What the URL may change: half a minute to find that a host does not answer.
 DEFAULTS: dict[str, Any] = {"connect_timeout": 30, "fallback_application_name": "coir"}
 ALWAYS = {"client_encoding": "utf8"}
+# In one INSERT: as many as triggers are spared by; a longer text takes longer for each row.
+ROWS = 100
 # Rules for lower case that know every script, the best first: PostgreSQL 18, one built with ICU,
 # PostgreSQL 17.
 FOLDING = ("pg_unicode_fast", "und-x-icu", "pg_c_utf8")
@@ -41,7 +43,9 @@ def opened(url: str) -> Database:
         ) from None
     try:
         given = DEFAULTS | conninfo_to_dict(url) | ALWAYS
-    except psycopg.Error:  # its message may hold a part of the password
+        # Without @HOST the password would stand where the port does, and be told.
+        [int(port) for port in str(given.get("port", "")).split(",") if port]
+    except (psycopg.Error, ValueError):  # a message that may hold a part of the password
         raise StartError(
             f"The URL of the database cannot be read: {FORM}, with %XX for special characters."
         ) from None
@@ -54,6 +58,7 @@ def opened(url: str) -> Database:
         pool_size=8,
         max_overflow=-1,
         pool_pre_ping=True,
+        insertmanyvalues_page_size=ROWS,
         hide_parameters=True,
     )
     # Rows that are inserted together go in few statements, and their triggers run as often.

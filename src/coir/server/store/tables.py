@@ -105,6 +105,8 @@ datasets = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("deleted", Boolean, nullable=False, default=False),
     Column("deleted_date", BigInteger),
+    # A job takes it away for good: nobody can bring it back.
+    Column("removed", Boolean, nullable=False, default=False, server_default=false()),
     sqlite_autoincrement=True,
 )
 
@@ -211,6 +213,14 @@ tasks = Table(
     Column("errors", Integer, nullable=False, default=0),
     Column("warnings", Integer, nullable=False, default=0),
     Column("created_at", BigInteger, nullable=False),
+    # What any process needs to run it; a row without a kind is none that can be run.
+    Column("kind", Text),
+    Column("arguments", JSON, nullable=False, default=dict, server_default="{}"),
+    Column("attempts", Integer, nullable=False, default=0, server_default="0"),
+    # Who runs it, and until when nobody else may; a name for each attempt.
+    Column("runner", Text),
+    Column("leased_until", BigInteger),
+    Column("cancelled", Boolean, nullable=False, default=False, server_default=false()),
     sqlite_autoincrement=True,
 )
 
@@ -235,4 +245,57 @@ exports = Table(
     Column("created_at", BigInteger, nullable=False),
     Index("ix_exports_dataset_id", "dataset_id"),
     sqlite_autoincrement=True,
+)
+
+# Written by the triggers of the migration that made it, and by nothing else (docs/changes.md).
+changes = Table(
+    "changes",
+    metadata,
+    Column("seq", Id, primary_key=True),
+    Column("xid", BigInteger, nullable=False),  # of the transaction; 0 on SQLite
+    Column("dataset_id", Id, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("item_id", Id, nullable=False),
+    Column("image_id", Id),
+    Column("change", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Index("ix_changes_dataset_id_xid_seq", "dataset_id", "xid", "seq"),
+    sqlite_autoincrement=True,
+)
+
+# One row: which feed the cursors are of, and up to where its entries are gone.
+feed = Table(
+    "feed",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("floor_xid", BigInteger, nullable=False),
+    Column("floor_seq", BigInteger, nullable=False),
+)
+
+# What an import has read and not yet moved to `annotations`, where it would be seen.
+staged_annotations = Table(
+    "staged_annotations",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("task_id", Id, ForeignKey("tasks.id", ondelete="CASCADE"), nullable=False),
+    Column("image_id", BigInteger, nullable=False),
+    Column("category", BigInteger, nullable=False),  # its number in `staged_categories`
+    Column("segmentation", JSON, nullable=False),
+    Column("area", Float, nullable=False),
+    Column("bbox", JSON, nullable=False),
+    Column("iscrowd", Boolean, nullable=False),
+    Column("isbbox", Boolean, nullable=False),
+    Column("color", Text, nullable=False),
+    Column("keypoints", JSON, nullable=False),
+    Column("metadata", JSON, nullable=False),
+    Index("ix_staged_annotations_task_id", "task_id"),
+)
+
+# Which category here each one of a file is, known at the end, when new ones are made.
+staged_categories = Table(
+    "staged_categories",
+    metadata,
+    Column("task_id", Id, ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("category_id", BigInteger, nullable=False),
 )
