@@ -120,7 +120,7 @@ def test_numbered_anew(server: Running, admin: httpx.Client) -> None:
 
 def test_two_that_change_places(server: Running, admin: httpx.Client) -> None:
     """Two files exchange their names: the images do so too."""
-    scene = Scene(server, admin, "swapped", ["a.bmp", "b.bmp"])
+    scene = Scene(server, admin, "changed places", ["a.bmp", "b.bmp"])
     spare = scene.directory / "c"
     moments = [10**18, 10**18 + 1]  # a coarse clock may have given both the same
     for name, moment in zip("ab", moments, strict=True):
@@ -159,7 +159,7 @@ def test_copied_and_removed(server: Running, admin: httpx.Client) -> None:
 
 def test_other_content_is_no_move(server: Running, admin: httpx.Client) -> None:
     """A new file of the same size and time, or of the same name, is a new image."""
-    scene = Scene(server, admin, "other", ["a.bmp", "b.bmp"])
+    scene = Scene(server, admin, "other content", ["a.bmp", "b.bmp"])
     stamp = (scene.directory / "a.bmp").stat()
     for name in ("a.bmp", "b.bmp"):
         (scene.directory / name).unlink()
@@ -205,7 +205,7 @@ def scene_images(page: dict[str, Any]) -> list[dict[str, Any]]:
 
 def test_vanished_file_comes_back_elsewhere(server: Running, admin: httpx.Client) -> None:
     """A file that was away for a scan and lies in another folder then is its image again."""
-    scene = Scene(server, admin, "elsewhere", ["a.bmp"])
+    scene = Scene(server, admin, "came back", ["a.bmp"])
     (scene.directory / "a.bmp").rename(server.data / "away")
     scene.scan()
     assert scene.vanished() == ["a.bmp"]
