@@ -143,8 +143,8 @@ def test_a_second_signal_does_not_wait(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_job_comes_to_a_safe_point(tmp_path: Path) -> None:
-    """A job that runs at the end stops between two batches: what it registered is whole, it is
-    reported, and can be started again."""
+    """A job that runs at the end stops between two batches: what it registered is whole, and the
+    next process goes on unasked."""
     server = Serving(tmp_path / "data", "--log", "text")
     admin = server.user("admin")
     dataset = created(admin, "d1")
@@ -163,10 +163,9 @@ def test_a_job_comes_to_a_safe_point(tmp_path: Path) -> None:
         (counted,) = database.execute("SELECT num_images FROM datasets").fetchone()
         completed, errors = database.execute("SELECT completed, errors FROM tasks").fetchone()
     assert 0 < found == counted < 6000
-    assert (completed, errors) == (1, 1)
+    assert (completed, errors) == (0, 0)
     again = Serving(tmp_path / "data")
     admin = again.user("admin")
-    assert admin.get(f"/api/dataset/{dataset}/scan").status_code == 200
     deadline = time.monotonic() + 30
     while admin.get(f"/api/dataset/{dataset}/data?limit=1").json()["total"] < 6000:
         assert time.monotonic() < deadline
