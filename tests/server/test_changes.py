@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import random
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ import psycopg
 import pytest
 from sqlalchemy import Integer, Table, Text, delete, insert, select, update
 
+from coir.server.routes.changes import DEFAULT_LIMIT, MOST, MOST_SECONDS
 from coir.server.store import changes as feed
 from coir.server.store.changes import Place as Position
 from coir.server.store.engine import Store, now_ms
@@ -377,10 +380,47 @@ def test_expired_cursors_are_told(data: Path) -> None:
     assert (code, err) == (0, "")
 
 
-@pytest.fixture
-def store(place: Place, tmp_path: Path) -> Iterator[Store]:
-    """A store with a user, two datasets, two images and an annotation, all of number 1 and 2."""
-    opened = Store(place.where(tmp_path))
+PAGE = (Path(__file__).parents[2] / "docs" / "changes.md").read_text(encoding="utf-8")
+
+
+def test_the_example_of_the_page_follows(tmp_path: Path) -> None:
+    """The program in docs/changes.md prints what happens."""
+    server = Running(tmp_path / "data")
+    admin = server.user("admin")
+    dataset = created(admin, "followed")
+    example = PAGE.split("```text\n")[1].split("```")[0]
+    example = example.replace("http://localhost:5000", server.url).replace("/1/", f"/{dataset}/")
+    with subprocess.Popen(
+        [sys.executable, "-u", "-c", f"password = 'admin-pw'\n{example}"],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as program:
+        assert program.stdout is not None
+        lines: list[str] = []
+        reader = threading.Thread(target=lambda: lines.append(program.stdout.readline()))
+        reader.start()
+        images = []
+        while reader.is_alive() and len(images) < 300:
+            images.append(done(uploaded(admin, dataset, f"{len(images)}.jpg")))
+            reader.join(0.1)
+        program.terminate()
+    assert lines[0] in [f"created image {image}\n" for image in images]
+    assert server.end()[0] == 0
+
+
+def test_the_page_has_the_limits() -> None:
+    """What docs/changes.md says of numbers is what the server does."""
+    assert f"kept for {feed.KEPT_DAYS} days" in PAGE
+    assert feed.MOST == 1_000_000
+    assert "at most a million" in PAGE
+    assert f"1 to {MOST:,}; {DEFAULT_LIMIT:,} without it" in PAGE
+    assert f"0 to {MOST_SECONDS}:" in PAGE
+
+
+def filled(where: Path | str) -> Store:
+    """A store with a user, a category, two datasets, two images and two annotations, all of the
+    numbers 1 and 2."""
+    opened = Store(where)
     migrate(opened)
     feed.begin(opened)
     with opened.write() as connection:
@@ -395,6 +435,21 @@ def store(place: Place, tmp_path: Path) -> Iterator[Store]:
             connection.execute(insert(images).values(row | {"id": number, "dataset_id": 1}))
             row = {"id": number, "image_id": 1, "dataset_id": 1, "creator_id": 1, "created_at": 0}
             connection.execute(insert(annotations).values(row))
+    return opened
+
+
+@pytest.fixture
+def store(place: Place, tmp_path: Path) -> Iterator[Store]:
+    """A filled store."""
+    opened = filled(place.where(tmp_path))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def shared_store(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A filled store for tests that change one column each."""
+    opened = filled(place.where(tmp_path_factory.mktemp("columns")))
     yield opened
     opened.close()
 
@@ -421,8 +476,9 @@ COLUMNS = [
 
 
 @pytest.mark.parametrize(("table", "name"), COLUMNS, ids=str)
-def test_no_column_is_forgotten(store: Store, table: Table, name: str) -> None:
+def test_no_column_is_forgotten(shared_store: Store, table: Table, name: str) -> None:
     """A change of any column is noted, and writing what is there already is not."""
+    store = shared_store
     kind = {"images": "image", "annotations": "annotation", "categories": "category"}[table.name]
     column = table.c[name]
     with store.read() as connection:

@@ -32,6 +32,7 @@ VALUES: dict[str, tuple[Any, Any, Any]] = {
     "grace_seconds": (1, 2, 3),
     "drain_seconds": (1, 2, 3),
     "proxies": ("10.0.0.1", "10.0.0.0/8", ""),
+    "origins": ("https://file.example", "https://environment.example,http://b.example:8080", ""),
 }
 FLAGS = ("registration", "jobs")
 
@@ -154,6 +155,8 @@ def test_folder_of_the_data_is_relative_to_the_file(tmp_path: Path) -> None:
         ("log = 'loud'", "log is 'loud': it must be one of quiet, text, json"),
         ("max_pixels = 0", "max_pixels is 0"),
         ("proxies = '10.0.0.0/8,everybody'", "'everybody', which is no address"),
+        ("origins = 'https://a.example/'", "'https://a.example/', which is no origin"),
+        ("origins = '*'", "'*', which is no origin"),
         ("port = ", "is no TOML"),
         ("port = 1\nport = 2", "is no TOML"),
         ("\xff", "is no TOML"),

@@ -141,6 +141,16 @@ Proxies = Annotated[
         metavar="LIST",
     ),
 ]
+Origins = Annotated[
+    str | None,
+    _setting(
+        "origins",
+        "",
+        "Origins such as https://labels.example whose pages may connect to the live events.",
+        RUNNING,
+        metavar="LIST",
+    ),
+]
 
 
 def serve(
@@ -161,6 +171,7 @@ def serve(
     grace_seconds: GraceSeconds = None,
     drain_seconds: DrainSeconds = None,
     proxies: Proxies = None,
+    origins: Origins = None,
 ) -> None:
     """Serve the COCO-Annotator API from one folder. The first to register is administrator.
 
@@ -181,6 +192,7 @@ def serve(
         "grace_seconds": grace_seconds,
         "drain_seconds": drain_seconds,
         "proxies": proxies,
+        "origins": origins,
     }
     with available():
         from coir.server import configuration, process

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Select,
     Table,
     and_,
+    exists,
     false,
     or_,
     select,
@@ -40,6 +41,7 @@ from coir.server.store.tables import (
     images,
     shares,
     tasks,
+    users,
 )
 from coir.server.tokens import bearer
 from coir.server.trace import current
@@ -134,6 +136,32 @@ def visible_datasets(caller: Caller) -> ColumnElement[bool]:
 def visible_dataset_ids(caller: Caller) -> Select[tuple[int]]:
     """The ids of the datasets that the caller may see."""
     return select(datasets.c.id).where(visible_datasets(caller))
+
+
+def viewers(dataset_id: int) -> Select[int]:
+    """The ids of the users who may see a dataset: `visible_datasets` from the other side."""
+    living = and_(datasets.c.id == dataset_id, datasets.c.deleted == false())
+    owner = select(datasets.c.owner_id).where(living)
+    shared = select(shares.c.user_id).where(shares.c.dataset_id == dataset_id)
+    may = or_(users.c.is_admin == true(), users.c.id.in_(owner), users.c.id.in_(shared))
+    return select(users.c.id).where(
+        users.c.deleted == false(), may, exists(select(datasets.c.id).where(living))
+    )
+
+
+def task_viewers(task_id: int) -> Select[int]:
+    """The ids of the users who may see a job: `visible_tasks` from the other side."""
+    task = tasks.c.id == task_id
+    creator = select(tasks.c.creator_id).where(task)
+    dataset = and_(
+        datasets.c.id.in_(select(tasks.c.dataset_id).where(task)), datasets.c.deleted == false()
+    )
+    owner = select(datasets.c.owner_id).where(dataset)
+    shared = select(shares.c.user_id).join(datasets).where(dataset)
+    may = (users.c.id.in_(asked) for asked in (creator, owner, shared))
+    return select(users.c.id).where(
+        users.c.deleted == false(), or_(users.c.is_admin == true(), *may)
+    )
 
 
 def manages(caller: Caller, dataset: Row[Any]) -> bool:

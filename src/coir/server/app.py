@@ -26,6 +26,9 @@ from coir.server.followers import Followers
 from coir.server.jobs.jobs import Jobs
 from coir.server.jobs.workplace import Workplace
 from coir.server.kinds import kinds, sweep
+from coir.server.live.announcement import Announcements
+from coir.server.live.channel import Channel
+from coir.server.live.gate import Gate
 from coir.server.passwords import Passwords
 from coir.server.routes import ROUTERS
 from coir.server.secret import read_or_create
@@ -55,6 +58,9 @@ def open_state(settings: Settings) -> ServerState:
     store, secret = open_data(settings)
     passwords, attempts, tokens = Passwords(), Attempts(store), Tokens(store)
     folders = Folders(settings.datasets)
+    announcements = Announcements()
+    jobs = _jobs(settings, Workplace(store, folders, settings.imports, settings.max_pixels))
+    jobs.listeners.append(announcements.progress)
     return ServerState(
         settings=settings,
         store=store,
@@ -63,7 +69,8 @@ def open_state(settings: Settings) -> ServerState:
         attempts=attempts,
         sessions=Sessions(store, secret, passwords, attempts, tokens),
         tokens=tokens,
-        jobs=_jobs(settings, Workplace(store, folders, settings.imports, settings.max_pixels)),
+        jobs=jobs,
+        announcements=announcements,
         followers=Followers(store),
         snapshots=BoundedSemaphore(SNAPSHOTS),
         milestones=Milestones(),
@@ -115,6 +122,7 @@ def _opened_store(settings: Settings) -> Store:
 def create_app(settings: Settings) -> FastAPI:
     """The application over an opened data directory; jobs run while it is served, if they may."""
     state = open_state(settings)
+    channel = Channel(state.store, state.sessions, state.announcements)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -122,17 +130,21 @@ def create_app(settings: Settings) -> FastAPI:
         if settings.jobs:
             state.jobs.open()
         state.followers.open()
+        channel.open()
         yield
+        await channel.close()
         state.close()
 
     app = FastAPI(lifespan=lifespan, redirect_slashes=False, openapi_url=None)  # routes/openapi.py
     app.state.server = state
+    app.state.channel = channel
     for router in ROUTERS:
         app.include_router(router)
     app.add_exception_handler(Refusal, _refusal)
     app.add_exception_handler(DataError, _not_storable)
     app.add_exception_handler(TooLargeError, _too_large)
     app.add_exception_handler(HTTPException, _no_route)
+    app.add_middleware(Gate, channel=channel, settings=settings)
     app.add_middleware(Conditional)
     app.add_middleware(Edge, settings=settings, routes=app.router.routes)
     app.add_middleware(GZipMiddleware, compresslevel=GZIP_LEVEL, exclude_content_types=("image/*",))

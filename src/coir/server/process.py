@@ -15,6 +15,7 @@ import uvicorn
 
 from coir.server import logs
 from coir.server.app import create_app, open_state
+from coir.server.live.channel import MAX_BYTES, Channel
 from coir.server.settings import Settings, StartError
 from coir.server.state import ServerState
 
@@ -46,8 +47,11 @@ def serve(settings: Settings) -> int:
             forwarded_allow_ips=settings.proxies,
             timeout_graceful_shutdown=settings.grace_seconds,
             timeout_keep_alive=IDLE_SECONDS,
+            ws="wsproto",
+            ws_max_size=MAX_BYTES,
+            ws_per_message_deflate=False,  # small messages, and a state for each connection
         )
-        server = _Draining(config, _url(listening), app.state.server)
+        server = _Draining(config, _url(listening), app.state.server, app.state.channel)
         if threading.current_thread() is threading.main_thread():
             # uvicorn handles them itself while it runs, and raises them again after its graceful
             # end: they must find a handler that does not kill the process.
@@ -81,10 +85,13 @@ def work(settings: Settings) -> int:
 class _Draining(uvicorn.Server):
     """A server that says when it accepts connections, and ends without losing a request."""
 
-    def __init__(self, config: uvicorn.Config, url: str, state: ServerState) -> None:
+    def __init__(
+        self, config: uvicorn.Config, url: str, state: ServerState, channel: Channel
+    ) -> None:
         super().__init__(config)
         self._url = url
         self._state = state
+        self._channel = channel
         self._until = 0.0
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -115,13 +122,14 @@ class _Draining(uvicorn.Server):
         self._state.jobs.stop()
         self._state.followers.end_waiting()
         _end_within(self._state.settings.grace_seconds)
+        await self._channel.end_all()  # a poll would wait for its end
         await super().shutdown(sockets)
 
 
 def _end_within(grace_seconds: int) -> None:
     end = threading.Timer(grace_seconds + CLOSING_SECONDS, _cut)
     end.daemon = True
-    end.start()
+    end.start()  # and is never cancelled: Python's own end waits for threads, too
 
 
 def _cut() -> None:

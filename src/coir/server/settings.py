@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 MEBIBYTE = 1024 * 1024
 LOGS = ("quiet", "text", "json")
+ORIGIN = re.compile(r"https?://[^/?#@\s,]+")  # as browsers send it
 
 
 class StartError(Exception):
@@ -54,6 +56,8 @@ class Settings:
     drain_seconds: int = _number(0, 0, 3600)
     # Whose X-Forwarded-For and X-Forwarded-Proto are believed.
     proxies: str = "127.0.0.1,::1"
+    # Whose pages may connect to the live events, beside those of the server's own host.
+    origins: str = ""
 
     @classmethod
     def of(cls, data: Path | str, **chosen: Any) -> Settings:
@@ -71,6 +75,12 @@ class Settings:
             if "choices" in limits and value not in limits["choices"]:
                 raise StartError(
                     f"{field.name} is '{value}': it must be one of {', '.join(limits['choices'])}."
+                )
+        for one in filter(None, map(str.strip, self.origins.split(","))):
+            if ORIGIN.fullmatch(one) is None:
+                raise StartError(
+                    f"origins names '{one}', which is no origin: write https://labels.example, "
+                    "without a path, separated by commas."
                 )
         for one in filter(None, self.proxies.split(",")):
             try:

@@ -11,6 +11,7 @@ from coir.server.attempts import Attempts
 from coir.server.folders import Folders
 from coir.server.followers import Followers
 from coir.server.jobs.jobs import Jobs
+from coir.server.live.announcement import Announcements
 from coir.server.passwords import Passwords
 from coir.server.sessions import Sessions
 from coir.server.settings import Settings
@@ -32,6 +33,7 @@ class ServerState:
     tokens: Tokens
     jobs: Jobs
     followers: Followers
+    announcements: Announcements
     snapshots: BoundedSemaphore
     milestones: Milestones
     draining: Event  # set when the server is about to end

@@ -17,8 +17,9 @@ from coir.server.access import (
 )
 from coir.server.answers import answer, invalid, refused
 from coir.server.category import color
+from coir.server.live.announcement import Announcement
 from coir.server.parameters import IN_JSON, Body, integer, mapping, optional_text
-from coir.server.sessions import Caller
+from coir.server.sessions import COOKIE, Caller
 from coir.server.state import ServerState, state_of
 from coir.server.store.engine import now_ms
 from coir.server.store.tables import annotations, datasets, images, users
@@ -74,7 +75,9 @@ def make(request: Request, caller: SignedIn, body: Body) -> Response:
             .returning(annotations)
         ).one()
         counters.refresh(connection, image_id)
-        return answer(_shown(connection, row))
+        shown = _shown(connection, row)
+    _tell(request, "create", shown)
+    return answer(shown)
 
 
 @router.get("/{annotation_id:id}")
@@ -100,7 +103,9 @@ def change(request: Request, annotation_id: int, caller: SignedIn, body: Body) -
             .returning(annotations)
         ).one()
         counters.refresh(connection, row.image_id)
-        return answer(_shown(connection, row))
+        shown = _shown(connection, row)
+    _tell(request, "modify", shown)
+    return answer(shown)
 
 
 @router.delete("/{annotation_id:id}")
@@ -114,7 +119,20 @@ def remove(request: Request, annotation_id: int, caller: SignedIn) -> Response:
                 update(annotations).where(annotations.c.id == annotation_id).values(**gone)
             )
             counters.refresh(connection, row.image_id)
+        shown = _shown(connection, row)
+    if not row.deleted:
+        _tell(request, "delete", shown)
     return answer({"success": True})
+
+
+def _tell(request: Request, action: str, shown: dict[str, Any]) -> None:
+    """Announce a change as the annotation page announces its own, but not to the page itself."""
+    data = {"action": action, "category_id": shown.get("category_id"), "annotation": shown}
+    cookie = request.cookies.get(COOKIE)
+    announcement = Announcement(
+        "annotation", data, dataset_id=shown["dataset_id"], without_cookie=cookie
+    )
+    state_of(request).announcements.tell(announcement)
 
 
 def _pieces(state: ServerState, caller: Caller) -> Generator[bytes]:

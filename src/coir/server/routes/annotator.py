@@ -10,13 +10,14 @@ from coir.server import counters, wire
 from coir.server.access import SignedIn, manages, permissions, visible_dataset, visible_image
 from coir.server.answers import answer, unsuccessful
 from coir.server.category import fields_of
+from coir.server.live.presence import annotating
 from coir.server.parameters import Body
 from coir.server.routes.image import CONSTANTS, FIELDS
 from coir.server.saving import Saved, SavedAnnotation
 from coir.server.sessions import Caller
 from coir.server.state import state_of
 from coir.server.store.engine import now_ms
-from coir.server.store.tables import annotations, categories, images, users
+from coir.server.store.tables import annotations, categories, images, presence, users
 
 router = APIRouter(prefix="/api/annotator")
 
@@ -78,7 +79,9 @@ def _elapsed(started: float) -> int:
 
 def _image(connection: Connection, row: Row[Any]) -> dict[str, Any]:
     """The image as `/api/image/` lists it, with the neighbours by file name and then id."""
-    mapped = dict(row._mapping) | CONSTANTS | {"events": []}  # noqa: SLF001 - SQLAlchemy's public name
+    marks = annotating(connection, presence.c.image_id == row.id)
+    more = CONSTANTS | {"events": [], "annotating": marks.get(row.id, [])}
+    mapped = dict(row._mapping) | more  # noqa: SLF001 - SQLAlchemy's public name
     shown = {name: mapped[name] for name in FIELDS}
     place = tuple_(images.c.file_name, images.c.id)
     here = tuple_(row.file_name, row.id)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request, Response
-from sqlalchemy import Connection, and_, false, func, insert, select, update
+from sqlalchemy import Connection, and_, false, func, insert, select, true, update
 from starlette.datastructures import UploadFile
 from starlette.responses import FileResponse
 
@@ -25,6 +25,7 @@ from coir.server.access import (
 from coir.server.answers import Refusal, answer, invalid, refused, unsuccessful
 from coir.server.contents import ONE, Contents
 from coir.server.folders import Incoming, OutsideError, logical_directory, segments
+from coir.server.live.presence import annotating
 from coir.server.pagination import page_count
 from coir.server.parameters import Body, integer, integers, parsed_integer, query, truth
 from coir.server.pictures import THUMBNAIL, PictureError, as_jpeg, has_picture_name, measure
@@ -87,7 +88,7 @@ def listed(request: Request, caller: SignedIn) -> Response:
     if per_page == 0:
         raise invalid({"per_page": "a page of 0 images has no number; ask for 1 or more"})
     names = _fields(given.get("fields"))
-    columns = [images.c[name] for name in names if name not in CONSTANTS]
+    columns = [images.c.id, *(images.c[name] for name in names if name not in (*CONSTANTS, "id"))]
     with state_of(request).store.read() as connection:
         visible = and_(
             images.c.deleted == false(), images.c.dataset_id.in_(visible_dataset_ids(caller))
@@ -96,10 +97,13 @@ def listed(request: Request, caller: SignedIn) -> Response:
             select(func.count()).select_from(images).where(visible)
         ).scalar_one()
         offset = min((page - 1) * abs(per_page), total)
-        asked = select(*columns or [images.c.id]).where(visible).order_by(images.c.id)
+        asked = select(*columns).where(visible).order_by(images.c.id)
         rows = connection.execute(asked.limit(abs(per_page)).offset(offset)).mappings().all()
-    constants = {name: CONSTANTS[name] for name in names if name in CONSTANTS}
-    shown = [{name: (constants | row)[name] for name in names} for row in map(dict, rows)]
+        marks = annotating(connection, true()) if "annotating" in names else {}
+    shown = []
+    for row in rows:
+        values = CONSTANTS | dict(row) | {"annotating": marks.get(row["id"], [])}
+        shown.append({name: values[name] for name in names})
     return answer(
         {
             "total": total,

@@ -15,6 +15,7 @@ from coir.server.access import SignedIn
 from coir.server.answers import answer, invalid
 from coir.server.filters import Condition, FilterError, parse
 from coir.server.folders import logical_directory
+from coir.server.live.presence import annotating
 from coir.server.pagination import DEFAULT_LIMIT, page_count
 from coir.server.parameters import MAX_INTEGER, parsed_integer, query
 from coir.server.selection import Selection
@@ -22,7 +23,7 @@ from coir.server.state import ServerState, state_of
 from coir.server.store import listing
 from coir.server.store.listing import Order
 from coir.server.store.milestones import Whole
-from coir.server.store.tables import categories
+from coir.server.store.tables import categories, presence
 
 router = APIRouter(prefix="/api/dataset")
 
@@ -111,7 +112,15 @@ def _images(
         row = selected.dataset
         whole = Whole(row.id, row.layout, row.num_images)
         condition, offset = state.milestones.near(connection, whole, condition, asked.order, offset)
-    return listing.page(connection, condition, asked.order, asked.size, offset, fields=asked.fields)
+    return listing.page(
+        connection,
+        condition,
+        asked.order,
+        asked.size,
+        offset,
+        fields=asked.fields,
+        annotating=annotating(connection, presence.c.dataset_id == selected.dataset.id),
+    )
 
 
 def _categories(connection: Connection, ids: list[int]) -> list[dict[str, Any]]:

@@ -8,8 +8,9 @@ because the subquery has a limit.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -122,13 +123,19 @@ def page(
     offset: int,
     *,
     fields: Collection[str] = (),
+    annotating: Mapping[int, list[str]] = MappingProxyType({}),
 ) -> msgspec.Raw:
-    """The images of one page as a JSON array, each with the recorded five fields and ``fields``."""
+    """The images of one page as a JSON array, each with the recorded five fields and ``fields``.
+
+    ``annotating`` has the names of those who annotate an image, by its id.
+    """
     texts: list[bytes] = []
     for start in range(0, limit, _ROWS_IN_TEXT):
         size = min(limit - start, _ROWS_IN_TEXT)
         rows = page_query(condition, order, size, offset + start, fields).subquery()
-        text, number = connection.execute(_text(rows, _image(rows, fields), _BETWEEN)).one()
+        text, number = connection.execute(
+            _text(rows, _image(rows, fields, annotating), _BETWEEN)
+        ).one()
         if number:
             texts.append(_OPENING + text + _CLOSING)
         if number < size:
@@ -160,12 +167,14 @@ def ids(
             after = int(text[text.rfind(b",") + 1 :])  # max(id) would cost a fifth more
 
 
-def _image(rows: Subquery, fields: Collection[str]) -> ColumnElement[str]:
+def _image(
+    rows: Subquery, fields: Collection[str], annotating: Mapping[int, list[str]]
+) -> ColumnElement[str]:
     """An image as a page shows it: what stands between `{"id":` and the end of its object."""
     values = {
         "file_name": quoted(rows.c.file_name),
         "annotated": case((rows.c.annotated, _TRUE), else_=_FALSE),
-        "annotating": literal_column("'[]'", Text()),
+        "annotating": _names(rows.c.id, annotating),
         "num_annotations": rows.c.num_annotations,
     }
     for name in fields:
@@ -177,6 +186,14 @@ def _image(rows: Subquery, fields: Collection[str]) -> ColumnElement[str]:
         key = literal_column(f"""',"{name}":'""", Text())
         text = text.concat(key).concat(type_coerce(value, Text()))
     return text
+
+
+def _names(image_id: ColumnElement[int], annotating: Mapping[int, list[str]]) -> ColumnElement[str]:
+    """The names of those who annotate an image, as the text of a JSON array."""
+    if not annotating:
+        return literal_column("'[]'", Text())
+    texts = {one: msgspec.json.encode(names).decode() for one, names in annotating.items()}
+    return case(texts, value=image_id, else_="[]")
 
 
 _TRUE, _FALSE = literal_column("'true'", Text()), literal_column("'false'", Text())

@@ -235,6 +235,21 @@ task_logs = Table(
     Index("ix_task_logs_task_id", "task_id"),
 )
 
+# Who annotates which image now: leases of the processes that hold the connections.
+presence = Table(
+    "presence",
+    metadata,
+    Column("connection", Text, primary_key=True),
+    Column("holder", Text, nullable=False),  # the process
+    Column("dataset_id", Id, ForeignKey("datasets.id", ondelete="CASCADE"), nullable=False),
+    Column("image_id", Id, ForeignKey("images.id", ondelete="CASCADE"), nullable=False),
+    Column("user_id", Id, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Index("ix_presence_dataset_id", "dataset_id"),
+    Index("ix_presence_image_id", "image_id"),
+)
+
 exports = Table(
     "exports",
     metadata,
