@@ -165,8 +165,8 @@ def test_values_that_no_database_holds_are_refused(server: Running) -> None:
 
 
 def test_servers_share_a_database(data: Path) -> None:
-    """Two processes agree about sessions, ids and jobs; the job of one that is killed can be
-    started again in the other."""
+    """Two processes agree about sessions, ids and jobs; the job of one that is killed begins
+    again in the other."""
     first, second = Running(data), Running(data)
     admin = first.user("admin")
     there = second.client(cookies=dict(admin.cookies))
