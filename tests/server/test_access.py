@@ -152,6 +152,13 @@ def saved(scene: Scene) -> dict[str, Any]:
     return {"json": {"image": {"id": scene["image_id"]}, "categories": [], "user": {}}}
 
 
+def waiting(scene: Scene) -> dict[str, Any]:
+    """The job of the scene is one that no process has begun, nor will."""
+    with scene["server"].database() as database:
+        database.execute("UPDATE tasks SET completed=? WHERE id=?", (False, scene["task_id"]))
+    return {}
+
+
 def fresh(_: Scene) -> dict[str, Any]:
     return {"json": {"name": f"fresh {next(NUMBERS)}"}}
 
@@ -230,7 +237,7 @@ TABLE = [
     Row("GET", "/api/tasks/", SIGNED_IN),
     Row("GET", "/api/tasks/{task_id}/logs", SEEN),
     Row("DELETE", "/api/tasks/{task_id}", SEEN),
-    Row("POST", "/api/tasks/{task_id}/cancel", SEEN),
+    Row("POST", "/api/tasks/{task_id}/cancel", SEEN, waiting),
     Row("POST", "/api/model/dextr/{image_id}", (401, 400, 400, 400, 400)),  # none is installed
     Row("POST", "/api/model/maskrcnn", SIGNED_IN),
     Row("GET", "/api/undo/list/", SIGNED_IN),
