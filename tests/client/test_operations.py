@@ -26,6 +26,7 @@ from coir.client.operations import (
     Images,
     Jobs,
     Models,
+    Tokens,
     Undo,
 )
 from coir.errors import (
@@ -93,6 +94,10 @@ CALLS: dict[tuple[str, str], Any] = {
     ("POST", "/api/tasks/{task_id}/cancel"): Jobs.cancel,
     ("POST", "/api/model/dextr/{image_id}"): Models.dextr,
     ("POST", "/api/model/maskrcnn"): Models.maskrcnn,
+    ("GET", "/api/dataset/{dataset_id}/changes"): DatasetCalls.changes,
+    ("GET", "/api/user/tokens"): Tokens.all,
+    ("POST", "/api/user/tokens"): Tokens.create,
+    ("DELETE", "/api/user/tokens/{token_id}"): Tokens.revoke,
     ("GET", "/api/undo/list/"): Undo.all,
     ("POST", "/api/undo/"): Undo.restore,
     ("DELETE", "/api/undo/"): Undo.remove,
@@ -109,10 +114,6 @@ WITHOUT = {
     ("GET", "/api/ready"): "as above",
     ("POST", "/api/dataset/{dataset_id}/generate"): "it fetches nothing any more, from nowhere",
     ("POST", "/api/dataset/{dataset_id}/export"): "the same as .../coco under another name",
-    ("GET", "/api/dataset/{dataset_id}/changes"): "the change feed has no call yet",
-    ("GET", "/api/user/tokens"): "tokens have no calls yet",
-    ("POST", "/api/user/tokens"): "as above",
-    ("DELETE", "/api/user/tokens/{token_id}"): "as above",
 }
 # Refused on a server without models, and for a job that is completed: that they were asked is
 # what can be shown.
@@ -120,7 +121,7 @@ REFUSED = {("POST", "/api/model/dextr/{image_id}"), ("POST", "/api/tasks/{task_i
 
 SQUARE = [[10.0, 10.0, 40.0, 10.0, 40.0, 40.0, 10.0, 40.0]]
 GROUPS = (Account, Admin, Annotations, Annotator, Categories, DatasetCalls, Exports, Images, Jobs,
-          Models, Undo, Server)  # fmt: skip
+          Models, Tokens, Undo, Server)  # fmt: skip
 
 
 def test_every_route_has_a_call() -> None:
@@ -187,9 +188,11 @@ class Twin:
         self.asked: dict[tuple[str, str], set[int]] = {}
 
     @asynccontextmanager
-    async def opened(self, user: str | None = None) -> AsyncIterator[Any]:
+    async def opened(
+        self, user: str | None = None, *, token: str | None = None
+    ) -> AsyncIterator[Any]:
         """A server as a user sees it, whose requests are noted."""
-        known: Any = {"username": user, "password": f"{user}-pw"} if user else {}
+        known: Any = {"username": user, "password": f"{user}-pw"} if user else {"token": token}
         if not self.asynchronous:
             with coir.connect(self.serving.url, **known) as server:
                 server.transport._http.event_hooks = {"response": [self._note]}
@@ -251,6 +254,17 @@ async def _users(twin: Twin) -> None:
         await done(server.account.log_in("carol", "carol-pw-2"))
         assert (await done(server.account.me())).username == "carol"
     async with twin.opened("admin") as server:
+        text, made = await done(server.tokens.create("nightly", "read", days=3))
+        assert (made.name, made.scope, made.last_used) == ("nightly", "read", None)
+        assert 2 < (made.expires.datetime - made.created.datetime).days + 1 < 5
+        assert text not in repr(made)
+        async with twin.opened(token=text) as reader:
+            assert (await done(reader.account.me())).username == "admin"
+            with pytest.raises(PermissionDenied):
+                await done(reader.create_dataset("not with this"))
+        assert [one.name for one in await done(server.tokens.all())] == ["nightly"]
+        await done(server.tokens.revoke(made.id))
+        assert await done(server.tokens.all()) == []
         dave = await done(server.admin.create_user("dave", "dave-pw", is_admin=True))
         assert (dave.username, dave.is_admin) == ("dave", True)
         changed = await done(server.admin.change_user("dave", name="Dave", is_admin=False))
@@ -297,7 +311,15 @@ async def _images(twin: Twin, folder: Path) -> None:
         birds = await done(server.dataset("birds"))
         file = folder / "a.jpg"
         file.write_bytes(picture())
+        cursor = (await done(birds.changes())).cursor
         first = await done(server.images.upload(birds.info.id, file))
+        seen = await done(birds.changes(cursor, wait=5))
+        assert [(one.kind, one.id, one.change) for one in seen.changes] == [
+            ("image", first, "created")
+        ]
+        assert (await done(birds.changes(seen.cursor, limit=1))).changes == ()
+        with pytest.raises(InvalidRequest):
+            await done(birds.changes("not a cursor"))
         second = await done(birds.upload(picture(), name="north/b.jpg"))
         third = await done(birds.upload(str(file), name="north/c.jpg"))
         for wrong, name, says in (
@@ -502,7 +524,7 @@ def test_both_servers_have_the_same_calls() -> None:
         public = {name for name in dir(one) if not name.startswith("_")}
     assert public - set(dir(AsyncServer)) == {
         "info", "transport", "account", "admin", "annotations", "annotator", "categories",
-        "exports", "images", "jobs", "models", "undo",
+        "exports", "images", "jobs", "models", "tokens", "undo",
     }  # fmt: skip
     ours = {name for name in dir(coir.Dataset) if not name.startswith("_")}
     assert ours == {name for name in dir(coir.AsyncDataset) if not name.startswith("_")}

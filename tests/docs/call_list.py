@@ -21,6 +21,7 @@ from coir.client.operations import (
     Images,
     Jobs,
     Models,
+    Tokens,
     Undo,
 )
 
@@ -40,6 +41,7 @@ PLACES: dict[str, type] = {
     "server.images": Images,
     "server.jobs": Jobs,
     "server.models": Models,
+    "server.tokens": Tokens,
     "server.undo": Undo,
 }
 # Written for each kind of server, since each gives a handle of its own kind.

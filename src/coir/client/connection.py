@@ -21,6 +21,7 @@ from coir.client.operations import (
     Images,
     Jobs,
     Models,
+    Tokens,
     Undo,
 )
 from coir.client.reply import decoded
@@ -62,6 +63,7 @@ class _Calls(Reach[Way]):
         self.images = Images(transport)
         self.jobs = Jobs(transport)
         self.models = Models(transport)
+        self.tokens = Tokens(transport)
         self.undo = Undo(transport)
 
     @property

@@ -14,6 +14,8 @@ from coir.model.category import CategoryInfo, CategoryPage
 from coir.model.coco import Coco, CocoAnnotation, CocoCategory, CocoImage
 from coir.model.dataset import (
     Averages,
+    Change,
+    Changes,
     DatasetInfo,
     DatasetPage,
     DatasetSummary,
@@ -26,7 +28,17 @@ from coir.model.dataset import (
 )
 from coir.model.listing import Annotating, Details, DetailsPage, IdList, Image, ImageId, Page, Row
 from coir.model.page import Pagination
-from coir.model.server import Job, Moment, ObjectId, ServerInfo, Started, User, UserPage, Version
+from coir.model.server import (
+    Job,
+    Moment,
+    ObjectId,
+    ServerInfo,
+    Started,
+    Token,
+    User,
+    UserPage,
+    Version,
+)
 
 __all__ = [
     "Annotating",
@@ -38,6 +50,8 @@ __all__ = [
     "Averages",
     "CategoryInfo",
     "CategoryPage",
+    "Change",
+    "Changes",
     "Coco",
     "CocoAnnotation",
     "CocoCategory",
@@ -65,6 +79,7 @@ __all__ = [
     "ServerInfo",
     "Started",
     "Statistics",
+    "Token",
     "Totals",
     "User",
     "UserPage",

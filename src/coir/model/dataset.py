@@ -12,6 +12,8 @@ from coir.model.server import Moment
 
 __all__ = [
     "Averages",
+    "Change",
+    "Changes",
     "DatasetInfo",
     "DatasetPage",
     "DatasetSummary",
@@ -134,3 +136,25 @@ class Deleted(msgspec.Struct, frozen=True):
     name: str = ""
     ago: str = ""
     date: str = ""
+
+
+class Change(msgspec.Struct, frozen=True):
+    """An entry of coir's change feed: that something happened to a thing, not what it is now.
+
+    ``kind`` is image, annotation or category; ``change`` what docs/changes.md lists; ``image_id``
+    is told of annotations.
+    """
+
+    kind: str
+    id: int
+    change: str
+    at: Moment
+    image_id: int | None = None
+
+
+class Changes(msgspec.Struct, frozen=True):
+    """Entries in the order of their commits, and the cursor to ask for what comes behind them."""
+
+    changes: tuple[Change, ...]
+    cursor: str
+    more: bool = False

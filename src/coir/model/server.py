@@ -7,7 +7,17 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["Job", "Moment", "ObjectId", "ServerInfo", "Started", "User", "UserPage", "Version"]
+__all__ = [
+    "Job",
+    "Moment",
+    "ObjectId",
+    "ServerInfo",
+    "Started",
+    "Token",
+    "User",
+    "UserPage",
+    "Version",
+]
 
 
 class Version(msgspec.Struct, frozen=True):
@@ -77,6 +87,17 @@ class UserPage(msgspec.Struct, frozen=True):
     page: int
     per_page: int
     users: tuple[User, ...]
+
+
+class Token(msgspec.Struct, frozen=True):
+    """What coir's own server tells of an API token: never its text."""
+
+    id: int
+    name: str
+    scope: str
+    created: Moment
+    expires: Moment
+    last_used: Moment | None = None
 
 
 class Started(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ from coir.client.operations.exports import Exports
 from coir.client.operations.images import Images
 from coir.client.operations.jobs import Jobs
 from coir.client.operations.models import Models
+from coir.client.operations.tokens import Tokens
 from coir.client.operations.undo import Undo
 
 __all__ = [
@@ -23,5 +24,6 @@ __all__ = [
     "Images",
     "Jobs",
     "Models",
+    "Tokens",
     "Undo",
 ]

@@ -8,12 +8,13 @@ from typing import Any
 
 from coir.client import routes
 from coir.client.call import Reach, Way, call, stream
-from coir.client.exchange import Operation, Request, given, query
+from coir.client.exchange import READ_TIMEOUT, Operation, Request, given, query
 from coir.client.local_file import PathLike, Source, received, sent
 from coir.client.operations.images import Images
 from coir.client.reply import checked, decoded
 from coir.errors import InvalidRequest
 from coir.model import (
+    Changes,
     Coco,
     DatasetInfo,
     Export,
@@ -224,3 +225,27 @@ class DatasetCalls(Reach[Way]):
 
     def _path(self, below: str = "") -> str:
         return f"/api/dataset/{self.info.id}{below}"
+
+    @call
+    def changes(
+        self, since: str | None = None, *, limit: int | None = None, wait: int | None = None
+    ) -> Operation[Changes]:
+        """Give what changed since a cursor: ``GET /api/dataset/{id}/changes``.
+
+        Of coir's own server only. Without a cursor nothing but the one of now: take it, read
+        everything, then ask for what came behind it, again and again. With ``wait`` an answer
+        without entries comes after so many seconds, 60 at most.
+
+        Raises:
+            InvalidRequest: the cursor is none of this dataset's, or has expired: read everything
+                again; or the server has no such feed.
+
+        """
+        params = query(since=since, limit=limit, wait=wait)
+        request = Request(
+            "GET",
+            f"/api/dataset/{self.info.id}/changes",
+            params,
+            read_timeout=READ_TIMEOUT + (wait or 0),
+        )
+        return decoded(request, (yield request), Changes)
