@@ -26,6 +26,9 @@ OUTSIDE = [
 ]
 
 
+NONE = 999_999_999  # the id of nothing
+
+
 @pytest.fixture(scope="module")
 def admin(server: Running) -> httpx.Client:
     return server.user("admin")
@@ -134,8 +137,9 @@ def test_dataset_directory_that_is_a_link_is_refused(
     assert "elsewhere" not in [row["name"] for row in admin.get("/api/dataset/").json()]
 
 
-def test_others_datasets_do_not_exist(admin: httpx.Client, bob: httpx.Client, dataset: int) -> None:
+def test_others_datasets_do_not_exist(server: Running, admin: httpx.Client, dataset: int) -> None:
     """Nothing of another's dataset can be seen or changed, and each answer is as for none."""
+    bob = server.user("a stranger")  # who has nothing, whatever other tests did
     image = admin.get(f"/api/dataset/{dataset}/data").json()["images"][0]["id"]
     for method, path, body in [
         ("GET", "/api/dataset/{}/data", None),
@@ -150,11 +154,13 @@ def test_others_datasets_do_not_exist(admin: httpx.Client, bob: httpx.Client, da
         ("POST", "/api/dataset/{}/share", {"users": ["bob"]}),
         ("DELETE", "/api/dataset/{}", None),
     ]:
-        answers = [bob.request(method, path.format(number), json=body) for number in (dataset, 999)]
+        answers = [
+            bob.request(method, path.format(number), json=body) for number in (dataset, NONE)
+        ]
         assert answers[0].status_code in (400, 404), path
         assert answers[0].content == answers[1].content
     for method, path in [("GET", "/api/image/{}"), ("DELETE", "/api/image/{}")]:
-        answers = [bob.request(method, path.format(number)) for number in (image, 999)]
+        answers = [bob.request(method, path.format(number)) for number in (image, NONE)]
         assert answers[0].status_code == 400
         assert answers[0].content == answers[1].content
     assert uploaded(bob, dataset, "bobs.jpg").status_code == 400
