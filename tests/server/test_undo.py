@@ -171,6 +171,20 @@ def test_a_removed_dataset_leaves_nothing_to_the_next(own: Running, admin: httpx
             assert rows.fetchone() == (0,)
 
 
+def test_a_deletion_without_a_moment_is_listed(own: Running, admin: httpx.Client) -> None:
+    """What another program marked as deleted, and did not say when, is the oldest of all."""
+    dataset = created(admin, "no moment")
+    images = [uploaded(admin, dataset, f"{number}.jpg").json() for number in range(2)]
+    for image in images:
+        assert admin.delete(f"/api/image/{image}").status_code == 200
+    with own.database() as database:
+        database.execute("UPDATE images SET deleted_date = NULL WHERE id = ?", (images[1],))
+    listed = admin.get("/api/undo/list/?type=image").json()
+    assert [row["id"] for row in listed if row["id"] in images] == images
+    assert listed[-1]["date"].startswith("1970-01-01")
+    assert asked(admin, "POST", "image", images[1]) == 200
+
+
 def test_a_category_in_use_is_not_removed(admin: httpx.Client) -> None:
     """A category that living annotations have stays; without them it leaves its datasets too."""
     dataset = created(admin, "in use", categories=["used", "unused"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from html import escape
 from pathlib import Path
@@ -130,18 +130,18 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        state.tokens.open()
-        if settings.jobs:
-            state.jobs.open()
-        state.followers.open()
-        channel.open()
-        if watcher is not None:
-            watcher.open()
-        yield
-        if watcher is not None:
-            watcher.close()
-        await channel.close()
-        state.close()
+        async with AsyncExitStack() as ending:  # each is closed, also when another cannot be
+            ending.callback(state.close)
+            state.tokens.open()
+            if settings.jobs:
+                state.jobs.open()
+            state.followers.open()
+            channel.open()
+            ending.push_async_callback(channel.close)
+            if watcher is not None:
+                watcher.open()
+                ending.callback(watcher.close)
+            yield
 
     app = FastAPI(lifespan=lifespan, redirect_slashes=False, openapi_url=None)  # routes/openapi.py
     app.state.server = state

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from threading import BoundedSemaphore, Event
 
@@ -42,10 +43,9 @@ class ServerState:
 
     def close(self) -> None:
         """Leave the running job at a safe point, write what is not written, and let go."""
-        self.followers.close()
-        self.jobs.close()
-        self.tokens.close()
-        self.store.close()
+        with ExitStack() as ending:  # each is closed, also when another cannot be
+            for one in (self.store, self.tokens, self.jobs, self.followers):
+                ending.callback(one.close)
 
 
 def state_of(request: Request) -> ServerState:

@@ -98,7 +98,10 @@ class Channel:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._server.shutdown()
-        await to_thread.run_sync(self._presence.release)
+        try:
+            await to_thread.run_sync(self._presence.release)
+        except SQLAlchemyError as error:
+            log.warning("The marks of this process stay until they run out: %s", error)
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request in revision 4 that `Gate` has let through."""

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
-from sqlalchemy import Connection, Row, Table, select, update
+from sqlalchemy import Connection, Row, Table, func, select, update
 
 from coir.server import counters, removal, removing
 from coir.server.access import SignedIn, removable, restorable
@@ -113,17 +113,19 @@ def _deleted(
 ) -> list[tuple[int, dict[str, Any]]]:
     """The newest of one kind, each with the moment of its deletion."""
     table = KINDS[kind]
-    asked = select(table).where(restorable(caller, table))
-    rows = connection.execute(asked.order_by(table.c.deleted_date.desc(), table.c.id).limit(limit))
+    # What another program marked as deleted may lack the moment.
+    moment = func.coalesce(table.c.deleted_date, 0).label("moment")
+    asked = select(table, moment).where(restorable(caller, table))
+    rows = connection.execute(asked.order_by(moment.desc(), table.c.id).limit(limit))
     return [
         (
-            row.deleted_date,
+            row.moment,
             {
                 "id": row.id,
                 "name": getattr(row, "name", getattr(row, "file_name", "-")),
                 "instance": kind,
-                "ago": ago(row.deleted_date),
-                "date": f"{datetime.fromtimestamp(row.deleted_date / 1000, UTC):%Y-%m-%d %T.%f}",
+                "ago": ago(row.moment),
+                "date": f"{datetime.fromtimestamp(row.moment / 1000, UTC):%Y-%m-%d %T.%f}",
             },
         )
         for row in rows
