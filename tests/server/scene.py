@@ -112,6 +112,7 @@ class Scene:
         self.admin, self.bob = server.client(), server.client()
         self._old_cookie = ""
         self._steps: dict[str, Callable[[], object]] = {
+            "dataset/list.not_logged_in": self._password_changed,
             "category/get": self._categories,
             "undo/list": self._deleted_two,
             "dataset/create.by_query_string_no_categories": lambda: self._burn("datasets", 2),
@@ -125,7 +126,6 @@ class Scene:
             "annotation/delete.again": lambda: self.admin.delete("/api/annotation/2"),
             "annotator/save.ok": self._annotation_eight,
             "dataset.data/not_logged_in": self._annotate,
-            "admin/users.limit1_page2": self._bob_seen,
             "admin/user_create.dup": self._carol,
             "dataset.misc/exports": lambda: completed(self.admin),
             "tasks/list_full": lambda: completed(self.admin),
@@ -228,13 +228,10 @@ class Scene:
         self._burn("categories", 6)
         assert self.bob.post("/api/category/", json={"name": "person"}).json()["id"] == 7
 
-    def _last_seen(self) -> None:
-        """What saving on the annotation page had done by then."""
-        with self.server.database() as database:
-            database.execute(
-                "UPDATE users SET last_seen=?, preferences=? WHERE username='admin'",
-                (1795327839410, '{"k": 1}'),
-            )
+    def _password_changed(self) -> None:
+        """Admin had changed the password, to the same as far as the record shows."""
+        given = {"password": "admin-pw", "new_password": "admin-pw"}
+        assert self.admin.post("/api/user/password", json=given).status_code == 200
 
     def _deleted_two(self) -> None:
         """An annotation and an image had been deleted; what `_annotate` deleted is ours."""
@@ -242,10 +239,6 @@ class Scene:
             database.execute("DELETE FROM annotations WHERE deleted AND id <> 2")
             database.execute("UPDATE annotations SET deleted_date=1795327155173 WHERE id=2")
             database.execute("UPDATE images SET deleted_date=1795327157614 WHERE id=300")
-
-    def _bob_seen(self) -> None:
-        with self.server.database() as database:
-            database.execute("UPDATE users SET last_seen=1795327843990 WHERE username='bob'")
 
     def _carol(self) -> None:
         given = {"username": "carol", "password": "carol-pw", "name": "Carol"}

@@ -59,6 +59,7 @@ def signed_in(request: Request) -> Caller:
         raise unauthorized(bearer(authorization) is not None)
     if (trace := current()) is not None:
         trace.user = found.id
+    state.sightings.note(found.id, request.scope["path"])
     if found.scope is not None:
         _within(found.scope, request.method, request.scope["route"].path_format)
     return found
@@ -271,15 +272,18 @@ def visible_categories(connection: Connection, caller: Caller) -> ColumnElement[
 
 
 def visible_category(
-    connection: Connection, caller: Caller, category_id: int, message: str = "Invalid category id"
+    connection: Connection, caller: Caller, category_id: int, message: str | None = None
 ) -> Row[Any]:
-    """The row of a living category that the caller may see, or a refusal."""
+    """The row of a living category that the caller may see, or a refusal.
+
+    Without words where there is no message, as the original refuses who only looks at one.
+    """
     asked = select(categories).where(
         categories.c.id == category_id, visible_categories(connection, caller)
     )
     row = connection.execute(asked).first()
     if row is None:
-        raise refused(message)
+        raise Refusal(400, {"success": False}) if message is None else refused(message)
     return row
 
 

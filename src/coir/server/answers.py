@@ -17,6 +17,13 @@ NOT_FOUND_HTML = (
     "check your spelling and try again.</p>\n"
 )
 
+NOT_ALLOWED = "The method is not allowed for the requested URL."
+NOT_ALLOWED_HTML = (
+    '<!DOCTYPE HTML PUBLIC "-//W3C//DTD HTML 3.2 Final//EN">\n'
+    "<title>405 Method Not Allowed</title>\n<h1>Method Not Allowed</h1>\n"
+    f"<p>{NOT_ALLOWED}</p>\n"
+)
+
 REDIRECT_HTML = (
     "<!DOCTYPE html>\n<title>Redirecting...</title>\n<h1>Redirecting...</h1>\n"
     '<p>You should be redirected to <a href="{0}">{0}</a>.\n'

@@ -15,9 +15,15 @@ from sqlalchemy.exc import DatabaseError, DataError
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import Match
 
-from coir.server.answers import NOT_FOUND_HTML, REDIRECT_HTML, Refusal, answer
+from coir.server.answers import (
+    NOT_ALLOWED,
+    NOT_ALLOWED_HTML,
+    NOT_FOUND_HTML,
+    REDIRECT_HTML,
+    Refusal,
+    answer,
+)
 from coir.server.attempts import Attempts
 from coir.server.conditional import Conditional
 from coir.server.directories import Directories
@@ -29,12 +35,14 @@ from coir.server.kinds import kinds, sweep
 from coir.server.live.announcement import Announcements
 from coir.server.live.channel import Channel
 from coir.server.live.gate import Gate
+from coir.server.methods import allowed, misses_slash
 from coir.server.passwords import Passwords
 from coir.server.renditions import Renditions
 from coir.server.routes import ROUTERS
 from coir.server.secret import read_or_create
 from coir.server.sessions import Sessions
 from coir.server.settings import Settings, StartError
+from coir.server.sightings import Sightings
 from coir.server.state import ServerState
 from coir.server.store import changes
 from coir.server.store.engine import Store
@@ -72,6 +80,7 @@ def open_state(settings: Settings) -> ServerState:
         attempts=attempts,
         sessions=Sessions(store, secret, passwords, attempts, tokens),
         tokens=tokens,
+        sightings=Sightings(store),
         jobs=jobs,
         announcements=announcements,
         followers=Followers(store),
@@ -133,6 +142,7 @@ def create_app(settings: Settings) -> FastAPI:
         async with AsyncExitStack() as ending:  # each is closed, also when another cannot be
             ending.callback(state.close)
             state.tokens.open()
+            state.sightings.open()
             if settings.jobs:
                 state.jobs.open()
             state.followers.open()
@@ -177,24 +187,37 @@ async def _too_large(_: Request, error: Exception) -> Response:
 
 
 async def _no_route(request: Request, error: Exception) -> Response:
-    """404 and 405 as recorded: HTML; a missing last slash is redirected to."""
+    """404 and 405 as recorded; a missing last slash is redirected to."""
     status = error.status_code if isinstance(error, HTTPException) else 500
     if status == 404:
         return _not_found(request)
-    headers = error.headers if isinstance(error, HTTPException) else None
-    message = "The method is not allowed for the requested URL." if status == 405 else str(error)
-    response = answer({"message": message}, status)
-    response.headers.update(headers or {})
-    return response
+    if status != 405:
+        response = answer({"message": str(error)}, status)
+        response.headers.update((isinstance(error, HTTPException) and error.headers) or {})
+        return response
+    if request.method == "GET":
+        return HTMLResponse(NOT_FOUND_HTML, 404)
+    return _not_allowed(request)
 
 
 def _not_found(request: Request) -> Response:
-    slashed = request.url.path + "/"
-    with_slash = dict(request.scope, path=slashed)
-    if any(route.matches(with_slash)[0] is not Match.NONE for route in request.app.routes):
-        target = str(request.url.replace(path=slashed))
+    routes, scope = request.app.routes, request.scope
+    if misses_slash(routes, scope):
+        target = str(request.url.replace(path=request.url.path + "/"))
         return HTMLResponse(REDIRECT_HTML.format(escape(target)), 308, {"Location": target})
-    if request.method not in ("GET", "HEAD"):
-        # The original's catch-all page takes GET only, so that others meet a 405.
-        return answer({"message": "The method is not allowed for the requested URL."}, 405)
-    return HTMLResponse(NOT_FOUND_HTML, 404)
+    if request.method == "GET":
+        return HTMLResponse(NOT_FOUND_HTML, 404)
+    if misses_slash(routes, dict(scope, method="OPTIONS")):
+        return _not_allowed(request)  # the original redirects in vain, or crashes
+    # The original has a page for every path, which takes GET only.
+    return HTMLResponse(NOT_ALLOWED_HTML, 405, {"Allow": _allowed(request)})
+
+
+def _not_allowed(request: Request) -> Response:
+    response = answer({"message": NOT_ALLOWED}, 405)
+    response.headers["Allow"] = _allowed(request)
+    return response
+
+
+def _allowed(request: Request) -> str:
+    return ", ".join(allowed(request.app.routes, request.scope))

@@ -183,11 +183,12 @@ class Contents:
         for row in self._rows(asked.order_by(images.c.id, annotations.c.id)):
             given = dict(zip(names, row, strict=True))
             keypoints = given["keypoints"]
-            if keypoints in EMPTY:
+            bare = keypoints in EMPTY
+            if bare and self._form is not ONE:  # the original leaves them in one image's file
                 del given["keypoints"]
             given["area"] = whole(given["area"])
             shown = {name: _value(name, value, ANNOTATION_TEXTS) for name, value in given.items()}
-            if "keypoints" in given:
+            if not bare:
                 visible = msgspec.json.decode(keypoints)[2::3]
                 shown["num_keypoints"] = sum(1 for flag in visible if flag > 0)
             self.annotations_written += 1

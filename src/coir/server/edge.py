@@ -8,17 +8,17 @@ from collections.abc import Sequence
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Match
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from coir.server.answers import answer
+from coir.server.methods import allowed, misses_slash
 from coir.server.settings import Settings
 from coir.server.stream import HEAD
 from coir.server.trace import current
 
 log = logging.getLogger(__name__)
 
-METHODS = ("OPTIONS", "GET", "POST", "PUT", "DELETE", "PATCH", "HEAD")
 ALLOWED_ORIGIN_METHODS = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
 # No route but an upload reads more: an annotation with a long outline stays below a megabyte.
 MAX_BODY_BYTES = 10 * 1024 * 1024
@@ -57,8 +57,9 @@ class Edge:
             await self._app(scope, receive, send)
             return
         send = _with_headers(send, Headers(scope=scope).get("origin"))
-        if scope["method"] == "OPTIONS" and (allowed := self._allowed(scope)):
-            await _options(allowed)(scope, receive, send)
+        if scope["method"] == "OPTIONS" and not misses_slash(self._routes, scope):
+            answered = _options(allowed(self._routes, scope), Headers(scope=scope))
+            await answered(scope, receive, send)
             return
         limit = self._limit(scope["path"])
         # Every GET answers HEAD as well (recorded: dataset.data head); the process that speaks
@@ -94,30 +95,21 @@ class Edge:
             if (trace := current()) is not None:
                 trace.route = _route(scope)
 
-    def _allowed(self, scope: Scope) -> list[str]:
-        """The methods that the path answers to, in the recorded order; none for no route."""
-        found = {
-            method
-            for method in METHODS
-            for route in self._routes
-            if route.matches(dict(scope, method=method))[0] is Match.FULL
-        }
-        if not found:
-            return []
-        found |= {"OPTIONS"} | ({"HEAD"} if "GET" in found else set())
-        return [method for method in METHODS if method in found]
-
 
 def _route(scope: Scope) -> str | None:
     """The route that the router found, as the API describes it."""
     return getattr(scope.get("route"), "path_format", None)
 
 
-def _options(allowed: Sequence[str]) -> Response:
-    headers = {
-        "Allow": ", ".join(allowed),
-        "Access-Control-Allow-Methods": ALLOWED_ORIGIN_METHODS,
-    }
+def _options(methods: Sequence[str], asked: Headers) -> Response:
+    """The methods of a path; a page of another origin is told which it may use.
+
+    It is told of no header, so that a browser lets it send no JSON: who is new registers with
+    JSON alone, and no page may do that for somebody who only looks at it.
+    """
+    headers = {"Allow": ", ".join(methods)}
+    if "access-control-request-method" in asked:
+        headers["Access-Control-Allow-Methods"] = ALLOWED_ORIGIN_METHODS
     return Response("", 200, headers, media_type="text/html")
 
 

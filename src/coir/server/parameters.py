@@ -41,14 +41,12 @@ async def json_object(request: Request) -> dict[str, Any]:
 
 
 async def values(request: Request) -> dict[str, Any]:
-    """The parameters of the JSON body, the form and the query; the former hide the latter."""
+    """The parameters of the JSON body, the query and the form; the former hide the latter."""
     found: dict[str, Any] = {}
-    for name, value in request.query_params.multi_items():
-        found.setdefault(name, value)
     if request.headers.get("content-type", "").lower().startswith(_FORMS):
         async with request.form(max_files=1, max_fields=100) as form:
             found |= {name: value for name, value in form.items() if isinstance(value, str)}
-    return found | await json_object(request)
+    return found | query(request) | await json_object(request)
 
 
 Body = Annotated[dict[str, Any], Depends(json_object)]
@@ -91,6 +89,8 @@ def required_text(given: dict[str, Any], name: str, where: str = IN_JSON) -> str
     value = given.get(name)
     if value is None:
         raise invalid({name: f"Missing required parameter in {where}"})
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        value = str(value)  # a name or a password of digits, from programs that think in numbers
     if not isinstance(value, str):
         raise invalid({name: f"{name} must be a text"})
     if "\0" in value:

@@ -123,8 +123,9 @@ def _session(given: dict[str, Any], username: str) -> dict[str, Any]:
     ):
         raise invalid({"sessions": "the tools of a session are a list of texts"})
     return {
-        "user": username,
+        "_cls": "SessionEvent",  # what the original calls the only kind there is
         "created_at": {"$date": int(start)},
+        "user": username,
         "milliseconds": int(spent),
         "tools_used": tools or [],
     }

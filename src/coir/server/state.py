@@ -16,6 +16,7 @@ from coir.server.passwords import Passwords
 from coir.server.renditions import Renditions
 from coir.server.sessions import Sessions
 from coir.server.settings import Settings
+from coir.server.sightings import Sightings
 from coir.server.storage import Storage
 from coir.server.store.engine import Store
 from coir.server.store.milestones import Milestones
@@ -34,6 +35,7 @@ class ServerState:
     attempts: Attempts
     sessions: Sessions
     tokens: Tokens
+    sightings: Sightings
     jobs: Jobs
     followers: Followers
     announcements: Announcements
@@ -44,7 +46,7 @@ class ServerState:
     def close(self) -> None:
         """Leave the running job at a safe point, write what is not written, and let go."""
         with ExitStack() as ending:  # each is closed, also when another cannot be
-            for one in (self.store, self.tokens, self.jobs, self.followers):
+            for one in (self.store, self.tokens, self.sightings, self.jobs, self.followers):
                 ending.callback(one.close)
 
 

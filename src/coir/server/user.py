@@ -109,6 +109,7 @@ def remove(connection: Connection, row: Row[Any]) -> None:
             is_admin=False,
             preferences={},
             last_seen=None,
+            password_changed=False,
         )
     )
 

@@ -14,42 +14,36 @@ from coir.server.store.tables import datasets, shares, users
 def user(row: Row[Any]) -> dict[str, Any]:
     """A user; absent texts are left out (recorded: register.second_user_not_admin)."""
     shown: dict[str, Any] = {"id": {"$oid": row.oid}, "username": row.username}
-    shown |= _present(email=row.email, name=row.name)
-    shown["online"] = False
-    if row.last_seen is not None:
-        shown["last_seen"] = {"$date": row.last_seen}
+    shown |= _present(email=row.email, name=row.name) | {"online": False} | _seen(row)
     shown |= {"is_admin": row.is_admin, "preferences": row.preferences, "permissions": []}
-    if row.last_seen is not None:
-        shown["new"] = False
-    return shown
+    return shown | _changed(row)
 
 
 def account(row: Row[Any]) -> dict[str, Any]:
     """A user as administrators see them; never the hash of a password."""
-    shown = listed_account(row)
-    seen = {"last_seen": shown.pop("last_seen")} if "last_seen" in shown else {}
-    permissions = shown.pop("permissions")
-    return shown | {"preferences": row.preferences, "permissions": permissions} | seen
+    return user(row)
 
 
 def listed_account(row: Row[Any]) -> dict[str, Any]:
     """A user as the list for administrators shows them."""
-    shown: dict[str, Any] = {"id": {"$oid": row.oid}, "username": row.username}
-    shown |= _present(email=row.email, name=row.name)
-    shown |= {"online": False, "is_admin": row.is_admin, "permissions": []}
-    if row.last_seen is not None:
-        shown["last_seen"] = {"$date": row.last_seen}
-    return shown
+    return {"id": {"$oid": row.oid}} | member(row)
 
 
 def member(row: Row[Any]) -> dict[str, Any]:
     """A user as the members of a dataset are listed."""
     shown: dict[str, Any] = {"username": row.username}
     shown |= _present(email=row.email, name=row.name)
-    shown |= {"online": False, "is_admin": row.is_admin, "permissions": [], "new": False}
-    if row.last_seen is not None:
-        shown["last_seen"] = {"$date": row.last_seen}
-    return shown
+    shown |= {"online": False, "is_admin": row.is_admin, "permissions": []}
+    return shown | _changed(row) | _seen(row)
+
+
+def _seen(row: Row[Any]) -> dict[str, Any]:
+    return {} if row.last_seen is None else {"last_seen": {"$date": row.last_seen}}
+
+
+def _changed(row: Row[Any]) -> dict[str, Any]:
+    """What the original leaves in the record of a user who has changed the password."""
+    return {"new": False} if row.password_changed else {}
 
 
 def token(row: Row[Any]) -> dict[str, Any]:

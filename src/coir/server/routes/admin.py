@@ -142,4 +142,5 @@ def _is_admin(body: dict[str, Any]) -> bool | None:
     value = body.get("is_admin", body.get("isAdmin"))
     if value is None or isinstance(value, bool):
         return value
-    raise invalid({"is_admin": "is_admin must be true or false"})
+    name = "is_admin" if "is_admin" in body else "isAdmin"
+    raise invalid({name: f"{name} must be true or false"})

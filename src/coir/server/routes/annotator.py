@@ -16,7 +16,6 @@ from coir.server.routes.image import CONSTANTS, FIELDS
 from coir.server.saving import Saved, SavedAnnotation
 from coir.server.sessions import Caller
 from coir.server.state import state_of
-from coir.server.store.engine import now_ms
 from coir.server.store.tables import annotations, categories, images, presence, users
 
 router = APIRouter(prefix="/api/annotator")
@@ -59,10 +58,9 @@ def save(request: Request, caller: SignedIn, body: Body) -> Response:
         if image is None:
             raise unsuccessful("Image does not exist")
         dataset = visible_dataset(connection, caller, image.dataset_id, "Image does not exist")
-        me: dict[str, Any] = {"last_seen": now_ms()}
         if saved.preferences is not None:
-            me["preferences"] = saved.preferences
-        connection.execute(update(users).where(users.c.id == caller.id).values(**me))
+            me = update(users).where(users.c.id == caller.id)
+            connection.execute(me.values(preferences=saved.preferences))
         _save_categories(connection, caller, dataset, saved)
         _save_annotations(connection, image, saved.annotations)
         changes: dict[str, Any] = {"regenerate_thumbnail": True}

@@ -101,8 +101,13 @@ def get(request: Request, category_id: int, caller: SignedIn) -> Response:
 
 @router.put("/{category_id:id}")
 def change(request: Request, category_id: int, caller: SignedIn, body: Body) -> Response:
-    """Replace what a category says; what the body leaves out is erased, as recorded."""
+    """Replace what a category says; what the body leaves out is erased, as recorded.
+
+    Its metadata stays as it was made, whatever the body says (recorded: get.after_put_name_only,
+    after a change that named some).
+    """
     fields = PLAIN | {key: value for key, value in fields_of(body).items() if value is not None}
+    del fields["metadata"]
     with state_of(request).store.write() as connection:
         row = _managed(connection, caller, category_id, "edit", "Invalid category id")
         name = required_text(body, "name")

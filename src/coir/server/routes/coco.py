@@ -107,7 +107,7 @@ def _categories(given: dict[str, str]) -> tuple[int, ...]:
     if text is None:
         message = "Missing required parameter in the query string: ids with commas, or empty"
         raise invalid({"categories": message})
-    return tuple(parsed_integer("categories", part) for part in text.split(",") if part)
+    return tuple(parsed_integer("categories", part) for part in text.split(",")) if text else ()
 
 
 def _flag(given: dict[str, str], name: str) -> bool:

@@ -47,8 +47,11 @@ def listed(request: Request, caller: SignedIn) -> Response:
 
 
 @router.post("/")
-def create(request: Request, caller: SignedIn, given: Values) -> Response:
-    """Make a dataset and its directory; categories are given by name and made when missing."""
+def create(request: Request, caller: SignedIn, given: Values, body: Body) -> Response:
+    """Make a dataset and its directory; categories are given by name and made when missing.
+
+    The name may stand anywhere, the categories in the JSON body only.
+    """
     state = state_of(request)
     name = required_text(given, "name", ANYWHERE)
     try:
@@ -65,7 +68,7 @@ def create(request: Request, caller: SignedIn, given: Values) -> Response:
             .values(
                 name=name,
                 owner_id=caller.id,
-                categories=ids_of(connection, caller, texts(given, "categories")),
+                categories=ids_of(connection, caller, texts(body, "categories")),
                 created_at=now_ms(),
             )
             .returning(datasets.c.id)
@@ -218,7 +221,8 @@ def generate(request: Request, dataset_id: int, caller: SignedIn) -> Response:
             caller,
             dataset_id,
             "Invalid dataset id",
-            "You do not have permission to generate images for this dataset",
+            # The original's words, though nothing is downloaded.
+            "You do not have permission to download the dataset's annotations",
         )
     raise refused(
         "Pictures are not fetched from a search engine any more: upload them, or copy them into "

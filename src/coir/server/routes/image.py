@@ -28,7 +28,15 @@ from coir.server.contents import ONE, Contents
 from coir.server.folders import OutsideError, logical_directory, segments
 from coir.server.live.presence import annotating
 from coir.server.pagination import page_count
-from coir.server.parameters import Body, integer, integers, parsed_integer, query, truth
+from coir.server.parameters import (
+    ANYWHERE,
+    Body,
+    integer,
+    integers,
+    parsed_integer,
+    query,
+    truth,
+)
 from coir.server.pictures import THUMBNAIL, PictureError, as_jpeg, has_picture_name, measure
 from coir.server.sample import sampled
 from coir.server.state import ServerState, state_of
@@ -45,7 +53,8 @@ VANISHED = (
     "or choose another name."
 )
 CACHE_SECONDS = 43_200  # recorded
-TAKEN = "A file with this name is in the dataset already; choose another name."
+DATASET = "Id of dataset to insert image into"
+TAKEN = "file already exists"
 # The fields that the list shows, in the recorded order; the constant ones have no column.
 CONSTANTS: dict[str, Any] = {"annotating": [], "is_modified": False}
 FIELDS = (
@@ -66,6 +75,11 @@ FIELDS = (
     "regenerate_thumbnail",
     "is_modified",
 )
+# Fields of the original that it shows for no image either; and other names of the id.
+UNSET = {
+    *("_id", "pk", "thumbnail_url", "image_url", "coco_url", "date_captured", "license"),
+    "deleted_date",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +148,9 @@ def upload(
         raise invalid({"image": missing})
     dataset_id = integer(dict(sent.given), "dataset_id")
     if dataset_id is None:
-        missing = "Missing required parameter in the post body or the query string"
-        raise invalid({"dataset_id": missing})
+        raise invalid({"dataset_id": f"{DATASET} Missing required parameter in {ANYWHERE}"})
     with state.store.read() as connection:
-        dataset = visible_dataset(connection, caller, dataset_id, "Invalid dataset id")
+        dataset = visible_dataset(connection, caller, dataset_id, "dataset does not exist")
     relative = _relative(sent.file.filename or "")
     try:
         size = measure(sent.file.file, state.settings.max_pixels)
@@ -237,11 +250,14 @@ def remove(request: Request, image_id: int, caller: SignedIn) -> Response:
 
 
 def _fields(asked: str | None) -> list[str]:
-    names = {name.strip() for name in (asked or "").split(",")} - {""}
-    if unknown := names - set(FIELDS):
+    """The fields to show; the id is always one of them."""
+    if not asked:
+        return list(FIELDS)
+    names = {name.strip() for name in asked.split(",")}
+    if unknown := names - set(FIELDS) - UNSET:
         shown = ", ".join(sorted(unknown))
         raise invalid({"fields": f"images have no field {shown}; there are {', '.join(FIELDS)}"})
-    return [name for name in FIELDS if name in names or not names]
+    return [name for name in FIELDS if name == "id" or name in names]
 
 
 def _relative(filename: str) -> list[str]:

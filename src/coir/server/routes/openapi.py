@@ -42,6 +42,7 @@ def described_as_before(request: Request) -> Response:
     return answer(document(request.app.routes))
 
 
+@router.get("/", include_in_schema=False)
 @router.get("/docs", include_in_schema=False)
 def page() -> Response:
     """A page to read it and to try requests; it loads nothing from elsewhere."""

@@ -31,6 +31,7 @@ KINDS: dict[str, Table] = {
     "dataset": datasets,
 }
 MOST = 1000  # recorded
+DEFAULT_LIMIT = 50
 
 
 class Target:
@@ -43,7 +44,7 @@ class Target:
         self.id = number
         self.kind = required_text(given, "instance", ANYWHERE)
         if self.kind not in KINDS:
-            raise invalid({"instance": f"there are {', '.join(KINDS)}"})
+            raise refused("Instance not found")
         self.table = KINDS[self.kind]
 
     def row(self, connection: Connection, condition: Any) -> Row[Any]:
@@ -62,17 +63,16 @@ Named = Annotated[Target, Depends()]
 def listed(request: Request, caller: SignedIn) -> Response:
     """What was deleted and the caller may bring back, newest first; `type` and `limit` select."""
     given = query(request)
-    limit = parsed_integer("limit", given.get("limit", str(MOST)))
-    if limit < 1:
-        raise invalid({"limit": "a list has at least 1 row"})
-    wanted = given.get("type") or "all"
+    asked = parsed_integer("limit", given.get("limit", str(DEFAULT_LIMIT)))
+    limit = max(1, min(asked, MOST))
+    wanted = given.get("type", "all")
     names = KINDS if wanted == "all" else [name for name in KINDS if name == wanted]
     found: list[tuple[int, dict[str, Any]]] = []
     with state_of(request).store.read() as connection:
         for kind in names:
-            found += _deleted(connection, caller, kind, min(limit, MOST))
+            found += _deleted(connection, caller, kind, limit)
     found.sort(key=lambda one: -one[0])
-    return answer([shown for _, shown in found[: min(limit, MOST)]])
+    return answer([shown for _, shown in found[:limit]])
 
 
 @router.post("/")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, select, update
 
 from coir.server import user, wire
 from coir.server.access import SignedIn, address, not_cross_site, on_this_machine
@@ -21,6 +21,8 @@ FIRST = (
     "The first user administers, and is made on the server's own machine: register there, at "
     "localhost, or run `coir admin users create NAME`."
 )
+
+WRONG = "Password does not match current passowrd"  # so spelled by the original
 
 
 @router.post("/register")
@@ -98,10 +100,13 @@ def password(request: Request, body: Body, caller: SignedIn) -> Response:
         row = user.by_name(connection, caller.username)
     if row is None or not state.passwords.verify(row.password_hash, old):
         state.attempts.failed(caller.username, address(request))
-        raise unsuccessful("The current password is wrong.")
+        raise unsuccessful(WRONG)
     hashed = state.passwords.hash(new)
     with state.store.write() as connection:
         user.set_password(connection, caller.id, hashed)
+        connection.execute(
+            update(users).where(users.c.id == caller.id).values(password_changed=True)
+        )
         response = answer({"success": True})
         if request.cookies.get(COOKIE):
             _set_cookie(request, response, state.sessions.open(connection, caller.id))

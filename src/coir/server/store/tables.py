@@ -49,6 +49,7 @@ users = Table(
     Column("is_admin", Boolean, nullable=False, default=False),
     Column("preferences", JSON, nullable=False, default=dict),
     Column("last_seen", BigInteger),
+    Column("password_changed", Boolean, nullable=False, default=False, server_default=false()),
     Column("created_at", BigInteger, nullable=False),
     # Gone but for the name, which datasets and annotations show.
     Column("deleted", Boolean, nullable=False, default=False, server_default=false()),
