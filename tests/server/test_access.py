@@ -182,6 +182,7 @@ TABLE = [
     Row("GET", "/api/openapi.json", OPEN),
     Row("GET", "/api/swagger.json", OPEN),
     Row("GET", "/api/docs", OPEN),
+    Row("GET", "/api/", OPEN),
     Row("GET", "/api/health", OPEN),
     Row("GET", "/api/ready", OPEN),
     Row("GET", "/api/info/long_task", SIGNED_IN),

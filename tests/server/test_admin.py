@@ -77,7 +77,7 @@ def test_there_is_always_an_administrator(own: Running, admin: httpx.Client) -> 
 
 
 @pytest.mark.parametrize(
-    "body", [{"is_admin": "yes"}, {"name": 1}, {"password": "x" * 1025}, {"email": []}]
+    "body", [{"is_admin": "yes"}, {"name": [1]}, {"password": "x" * 1025}, {"email": []}]
 )
 def test_wrong_fields_are_refused(admin: httpx.Client, body: dict[str, object]) -> None:
     """A field of a wrong kind is refused, and nothing changes."""

@@ -7,7 +7,7 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 
-from .running import Running, created, picture, uploaded
+from .running import Running, completed, created, picture, uploaded
 
 NOTHING = 999_999_999  # the id of nothing
 OPEN = {"OPTIONS", "GET", "HEAD"}
@@ -243,6 +243,10 @@ def test_an_images_file_says_that_there_are_no_keypoints(
 def test_ids_of_categories_to_export_are_all_there(admin: httpx.Client, dataset: int) -> None:
     """A comma too many is refused; nothing at all means every category."""
     assert admin.get(f"/api/dataset/{dataset}/export?categories=").status_code == 200
+    completed(admin)
+    made = admin.get(f"/api/dataset/{dataset}/exports").json()[0]["id"]
+    name = admin.get(f"/api/export/{made}/download").headers["Content-Disposition"]
+    assert name == "attachment; filename=answers-COCO-answered.json"
     for text in (",", "1,", ",1"):
         answer = admin.get(f"/api/dataset/{dataset}/export", params={"categories": text})
         assert (answer.status_code, list(answer.json()["errors"])) == (400, ["categories"])

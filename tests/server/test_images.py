@@ -77,7 +77,8 @@ def test_kinds_of_pictures(admin: httpx.Client, dataset: int, kind: str) -> None
     """Each kind is measured at upload, shown as JPEG, and stored as it was sent."""
     content = picture(70, 30, kind)
     image = uploaded(admin, dataset, f"kind.{kind.lower()}", content).json()
-    assert opened(admin.get(f"/api/image/{image}")).size == (70, 30)
+    shown = admin.get(f"/api/image/{image}")
+    assert (opened(shown).size, shown.headers["content-type"]) == ((70, 30), "image/jpeg")
     stored = admin.get(f"/api/image/{image}?original=true")
     assert (stored.content, stored.headers["content-type"]) == (content, f"image/{kind.lower()}")
 
@@ -297,7 +298,7 @@ def test_fields_select_columns(admin: httpx.Client, dataset: int) -> None:
     shown = admin.get("/api/image/?fields=path,id&per_page=1").json()["images"]
     assert [list(found) for found in shown] == [["id", "path"]]
     shown = admin.get("/api/image/?fields=annotating&per_page=1").json()["images"]
-    assert shown == [{"annotating": []}]
+    assert [list(found) for found in shown] == [["id", "annotating"]]
     assert admin.get("/api/image/?fields=id,nosuch").status_code == 400
 
 

@@ -12,7 +12,7 @@ from coir.server.operations import OPERATIONS
 from .running import Running
 from .test_access import ROUTES, TABLE
 
-ELSEWHERE = {("GET", "/api/swagger.json"), ("GET", "/api/docs")}
+ELSEWHERE = {("GET", "/api/swagger.json"), ("GET", "/api/docs"), ("GET", "/api/")}
 
 
 @pytest.fixture(scope="module")
