@@ -107,7 +107,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/api/dataset/{dataset_id}/reset/metadata"): Operation(statuses=MANAGED),
     ("POST", "/api/dataset/{dataset_id}/generate"): Operation(statuses=(*MANAGED, 410)),
     ("GET", "/api/dataset/{dataset_id}/data"): Operation(
-        PAGES | {"folder": TEXT, "order": TEXT, "fields": TEXT},
+        PAGES | {"folder": TEXT, "order": TEXT, "fields": TEXT, "cursor": TEXT},
         statuses=(400, 401, 404),
         filters=True,
     ),
