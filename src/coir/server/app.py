@@ -58,13 +58,15 @@ def open_state(settings: Settings) -> ServerState:
     passwords, attempts, tokens = Passwords(), Attempts(store), Tokens(store)
     folders = Directories(settings.datasets)
     announcements = Announcements()
-    jobs = _jobs(settings, Workplace(store, folders, settings.imports, settings.max_pixels))
+    renditions = Renditions(settings.renditions)
+    place = Workplace(store, folders, settings.imports, renditions, settings.max_pixels)
+    jobs = _jobs(settings, place)
     jobs.listeners.append(announcements.progress)
     return ServerState(
         settings=settings,
         store=store,
         folders=folders,
-        renditions=Renditions(settings.renditions),
+        renditions=renditions,
         passwords=passwords,
         attempts=attempts,
         sessions=Sessions(store, secret, passwords, attempts, tokens),

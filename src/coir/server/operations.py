@@ -100,7 +100,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         body={"categories": TEXTS, "default_annotation_metadata": OBJECT}, statuses=SEEN
     ),
     ("DELETE", "/api/dataset/{dataset_id}"): Operation(statuses=MANAGED),
-    ("GET", "/api/dataset/{dataset_id}/scan"): Operation(statuses=MANAGED),
+    ("GET", "/api/dataset/{dataset_id}/scan"): Operation({"thumbnails": TEXT}, statuses=MANAGED),
     ("POST", "/api/dataset/{dataset_id}/share"): Operation(body={"users": TEXTS}, statuses=MANAGED),
     ("GET", "/api/dataset/{dataset_id}/users"): Operation(statuses=SEEN),
     ("GET", "/api/dataset/{dataset_id}/stats"): Operation(statuses=SEEN),

@@ -150,12 +150,14 @@ class DatasetCalls(Reach[Way]):
         checked(request, (yield request))
 
     @call
-    def scan_folder(self) -> Operation[Started]:
+    def scan_folder(self, *, thumbnails: bool = False) -> Operation[Started]:
         """Have the server register the files in its folder; gives the job.
 
-        ``GET /api/dataset/{id}/scan``.
+        ``GET /api/dataset/{id}/scan``. On coir's server ``thumbnails`` has another job behind it
+        make those that are not kept; the original makes none.
         """
-        request = Request("GET", self._path("/scan"), attempts=1)
+        asked = query(thumbnails=thumbnails or None)
+        request = Request("GET", self._path("/scan"), asked, attempts=1)
         return decoded(request, (yield request), Started)
 
     @call
