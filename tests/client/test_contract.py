@@ -341,6 +341,14 @@ def test_page_of_rows(row: type) -> None:
     assert stop.value.value.total == recorded["response"]["json"]["total"]
 
 
+def test_cursor_that_was_ignored() -> None:
+    """The original knows no cursors and ignores them: its page is not taken for the last one."""
+    operation = routes.images(1, {"cursor": ""}, Image)
+    next(operation)
+    with pytest.raises(UnexpectedAnswer, match="does not know cursors"):
+        operation.send(_answer(_named("order='id'")))
+
+
 def _expected(exchange: Exchange) -> type[CoirError]:
     given = exchange["response"]
     if "/user/login" in exchange["request"]["path"] and given["status"] == 400:

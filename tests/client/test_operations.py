@@ -335,6 +335,13 @@ async def _images(twin: Twin, folder: Path) -> None:
         page = await done(birds.images(order="id", limit=2))
         assert (page.total, [one.id for one in page.images]) == (3, [first, second])
         assert page.subdirectories == ("north",)
+        page = await done(birds.images(order="-id", limit=2, cursor=""))
+        assert [one.id for one in page.images] == [third, second]
+        assert isinstance(page.next_cursor, str)
+        page = await done(birds.images(order="-id", limit=2, cursor=page.next_cursor))
+        assert ([one.id for one in page.images], page.next_cursor) == ([first], None)
+        with pytest.raises(InvalidRequest):
+            await done(birds.images(cursor="not a cursor"))
         north = await done(birds.images(folder="north", filters={"id__gt": str(second)}))
         assert [one.file_name for one in north.images] == ["c.jpg"]
         assert list((await done(birds.ids(folder="north"))).ids) == [second, third]

@@ -64,8 +64,9 @@ def test_importing_coir_imports_nothing_of_an_extra() -> None:
     shown = subprocess.run(
         [sys.executable, "-I", "-c", IMPORTED], capture_output=True, text=True, check=True
     )
-    # The package `backports` is many distributions': httpx2 looks into it for zstd.
-    modules = set(json.loads(shown.stdout)) - {"backports"}
+    # The package `backports` is many distributions': httpx2 looks into it for zstd, and takes it.
+    found = json.loads(shown.stdout)
+    modules = {one for one in found if one.partition(".")[0] != "backports"}
     assert "coir.scan" in modules
     assert [one for one in modules if one.startswith("coir.server")] == []
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

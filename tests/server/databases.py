@@ -70,7 +70,15 @@ class Postgres:
         self._numbers = count(1)
         self._run("ALTER SYSTEM SET fsync = off")  # nothing here outlives the session
         self._run("ALTER SYSTEM SET max_connections = 300")
+        self.stop()
+        self.start()
+
+    def stop(self) -> None:
+        """End it: connections are cut, and no new one is taken."""
         self._server.stop()
+
+    def start(self) -> None:
+        """Have it there again, at the same address."""
         self._server.start()
 
     def data(self, folder: Path) -> Path:

@@ -26,7 +26,8 @@ from coir.server.store.migration import migrate
 from coir.server.store.tables import tasks, users
 
 from .databases import Place, Postgres
-from .running import Running, completed, created, picture, uploaded
+from .running import Running, completed, created, picture, scanned, uploaded
+from .serving import Serving
 
 PASSWORD = "s3cret-Pa55"
 NOWHERE = "/nowhere-at-all"
@@ -144,6 +145,45 @@ def test_restart_of_the_database_cuts_no_request(postgres: Postgres, tmp_path: P
     assert admin.get(f"/api/dataset/{dataset}/data").json()["total"] == 1
     code, _, err = server.end()
     assert (code, "/api/" in err) == (0, False)  # the queue of jobs may say what it lost
+
+
+def test_database_that_is_away(tmp_path: Path) -> None:
+    """While PostgreSQL is stopped requests are 503, and say when to ask again; when it is back,
+    the same server serves and runs jobs as before."""
+    own = Postgres(tmp_path / "postgres")
+    server = Serving(own.data(tmp_path / "data"), "--log", "json")
+    admin = server.user("admin")
+    dataset = created(admin, "d")
+    assert uploaded(admin, dataset, "x.jpg").status_code == 200
+    own.stop()
+    answers = [
+        admin.get(f"/api/dataset/{dataset}/data"),
+        admin.get(f"/api/dataset/{dataset}/ids"),
+        admin.get("/api/info/"),
+        admin.get(f"/api/dataset/{dataset}/scan"),
+        admin.post("/api/dataset/", json={"name": "e"}),
+        uploaded(admin, dataset, "y.jpg"),
+        server.client(auth=("admin", "admin-pw")).get("/api/user/"),
+        admin.post("/api/user/login", json={"username": "admin", "password": "admin-pw"}),
+        admin.get("/api/ready"),
+    ]
+    assert [answer.status_code for answer in answers] == [503] * len(answers)
+    assert all("database" in answer.json()["message"] for answer in answers)
+    assert [int(answer.headers["retry-after"]) for answer in answers[:-1]] == [5] * 8
+    assert admin.get("/api/health").status_code == 200
+    own.start()
+    assert admin.get("/api/ready").status_code == 200
+    assert admin.get(f"/api/dataset/{dataset}/data").json()["total"] == 1
+    assert uploaded(admin, dataset, "y.jpg").status_code == 200
+    assert scanned(admin, dataset)["errors"] == 0
+    server.signal()
+    assert server.ended() == 0
+    log = server.log()
+    own.end()
+    away = [line for line in log.splitlines() if "the database cannot be reached" in line]
+    assert len(away) == 8
+    assert "GET /api/dataset/{dataset_id}/data: the database cannot be reached" in log
+    assert '"level": "error"' not in log
 
 
 def test_values_that_no_database_holds_are_refused(server: Running) -> None:

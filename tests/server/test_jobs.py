@@ -14,7 +14,7 @@ from sqlalchemy import func, insert, select
 
 from coir.server.app import open_state
 from coir.server.jobs import book
-from coir.server.jobs.book import Book, Order
+from coir.server.jobs.book import Book, Order, enter
 from coir.server.jobs.job import Job, JobCancelled, JobLost, Progress, Run
 from coir.server.kinds import TEST
 from coir.server.settings import Settings, StartError
@@ -47,7 +47,7 @@ def ordered(store: Store, number: int = 1) -> list[int]:
     """The jobs that do nothing, begun and run by nobody."""
     with store.write() as connection:
         order = Order(TEST, "test", "Testing jobs", None, 1)
-        return [Book(store, [TEST]).enter(connection, order, join=False).id for _ in range(number)]
+        return [enter(connection, order, join=False).id for _ in range(number)]
 
 
 def until(true: Callable[[], Any]) -> None:

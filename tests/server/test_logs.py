@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
+import json
 import re
+import struct
 from pathlib import Path
 
 import httpx2 as httpx
 import pytest
+from PIL import Image
 
-from .running import Running, created, uploaded
+from .running import Running, created, scanned, uploaded
 from .serving import Serving
 from .test_tokens import made
 
@@ -191,3 +195,29 @@ def test_the_page_runs_its_own_script_only(server: Running) -> None:
         assert re.search(rf"{name}-src 'sha256-[A-Za-z0-9+/]{{43}}='", policy)
     assert "connect-src 'self'" in policy
     assert "style=" not in answer.text  # which no hash allows
+
+
+def damaged() -> bytes:
+    """A photograph with EXIF data that end in their midst."""
+    exif = b"Exif\0\0II*\0" + struct.pack("<LH", 8, 5) + struct.pack("<HHLL", 0x112, 3, 1, 6)
+    written = io.BytesIO()
+    Image.new("RGB", (20, 10), "teal").save(written, "JPEG", exif=exif)
+    return written.getvalue()
+
+
+def test_warnings_of_libraries_are_lines_of_the_log(tmp_path: Path) -> None:
+    """A picture with damaged EXIF data is taken and shown; that it is damaged is one line."""
+    server = Serving(tmp_path / "data", "--log", "json")
+    admin = server.user("admin")
+    dataset = created(admin, "d")
+    image = uploaded(admin, dataset, "x.jpg", damaged())
+    assert image.status_code == 200
+    assert admin.get(f"/api/image/{image.json()}").status_code == 200
+    (server.directory("d") / "y.jpg").write_bytes(damaged())
+    assert scanned(admin, dataset)["warnings"] == 0
+    server.signal()
+    assert server.ended() == 0
+    lines = [json.loads(line) for line in server.log().splitlines()]
+    told = {line["message"] for line in lines if line["level"] == "warning"}
+    assert len(told) == 1
+    assert "UserWarning: Corrupt EXIF data" in told.pop()

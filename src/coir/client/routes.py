@@ -14,7 +14,12 @@ from coir.client.credentials import Credentials
 from coir.client.exchange import Operation, Request
 from coir.client.idlist import id_list
 from coir.client.reply import checked, decoded
-from coir.errors import AuthenticationFailed, DatasetNotFound, InvalidRequest
+from coir.errors import (
+    AuthenticationFailed,
+    DatasetNotFound,
+    InvalidRequest,
+    UnexpectedAnswer,
+)
 from coir.model import (
     Annotating,
     CategoryInfo,
@@ -127,13 +132,20 @@ def images(dataset_id: int, params: Mapping[str, str], row: type[Row]) -> Operat
 
     Raises:
         DatasetNotFound: there is none that the user may see.
+        UnexpectedAnswer: a cursor was given, and the server has none: it ignores them.
 
     """
     request = Request("GET", f"/api/dataset/{dataset_id}/data", params)
     answer = yield request
     if answer.status in {404, 500}:
         yield from _by_id(dataset_id)
-    return cast("Page[Row]", decoded(request, answer, PAGES[row]))
+    page = cast("Page[Row]", decoded(request, answer, PAGES[row]))
+    if "cursor" in params and page.next_cursor is msgspec.UNSET:
+        raise UnexpectedAnswer(
+            "The server does not know cursors.",
+            hint="Give no cursor, or read everything with coir.Scan, which works on every server.",
+        )
+    return page
 
 
 def image_ids(dataset_id: int, params: Mapping[str, str]) -> Operation[IdList]:

@@ -46,7 +46,8 @@ class Page(msgspec.Struct, Generic[Row]):
     """An answer of ``GET /api/dataset/{id}/data``.
 
     ``total`` counts the rows that match; ``images`` holds at most ``per_page`` of them.
-    ``subdirectories`` are the folders in ``folder``, by name.
+    ``subdirectories`` are the folders in ``folder``, by name. ``next_cursor`` is there when
+    a cursor was given: that of the next page, None behind the last.
     """
 
     total: int
@@ -54,6 +55,7 @@ class Page(msgspec.Struct, Generic[Row]):
     images: list[Row]
     folder: str = ""
     subdirectories: tuple[str, ...] = ()
+    next_cursor: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class IdList(msgspec.Struct):

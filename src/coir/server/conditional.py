@@ -1,7 +1,7 @@
 """ETags of JSON, so that who asks again for what they have is told so in a line.
 
 The server works as much as before; what is saved is the way, and the client's decoding. The tag is
-a weak one: an answer means the same with gzip and without.
+a weak one: an answer means the same however it is encoded.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ class Cursor:
     @classmethod
     def of(cls, text: str, dataset_id: int) -> Cursor:
         """The cursor in a text. Refuses what is none, and one of another dataset."""
-        found = FORM.fullmatch(_decoded(text))
+        found = FORM.fullmatch(decoded(text).decode("ascii", "replace"))
         numbers = [int(part) for part in found.groups()[1:]] if found else []
         if found is None or max(numbers) > MAX_INTEGER:
             raise invalid({"since": "this is no cursor: take it as an answer gave it, unchanged"})
@@ -35,12 +35,18 @@ class Cursor:
 
     def __str__(self) -> str:
         text = f"{self.key}.{self.dataset_id}.{self.place.xid}.{self.place.seq}"
-        return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+        return encoded(text.encode())
 
 
-def _decoded(text: str) -> str:
+def encoded(content: bytes) -> str:
+    """What a cursor holds, as a text for an address."""
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+
+
+def decoded(text: str) -> bytes:
+    """What a cursor holds; nothing, if the text is none."""
     try:
         padded = text.encode("ascii") + b"=" * (-len(text) % 4)
-        return base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
+        return base64.b64decode(padded, altchars=b"-_", validate=True)
     except (UnicodeError, binascii.Error):
-        return ""
+        return b""

@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Sequence
 
+from sqlalchemy.exc import DBAPIError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.routing import BaseRoute
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from coir.server.answers import answer
 from coir.server.methods import allowed, misses_slash
 from coir.server.settings import Settings
+from coir.server.store.postgres import is_away
 from coir.server.stream import HEAD
 from coir.server.trace import current
 
@@ -26,7 +28,11 @@ MAX_BODY_BYTES = 10 * 1024 * 1024
 MULTIPART_BYTES = 64 * 1024
 UPLOAD_PATHS = ("/api/image/", "/api/model/maskrcnn")
 COCO_PATH = re.compile(r"/api/dataset/[0-9]+/(coco|export)")
-
+# A PostgreSQL that is restarted is back within seconds.
+RETRY_SECONDS = 5
+AWAY = (
+    "The database cannot be reached now: try again. A change that was under way may have been made."
+)
 
 # An answer is data: opened as a page it runs, loads and frames nothing. The page for people says
 # itself what it needs.
@@ -86,14 +92,25 @@ class Edge:
 
         try:
             await self._app(scope, receive, watched)
-        except Exception:
-            log.exception("%s %s failed", scope["method"], _route(scope))
+        except Exception as error:
+            response = _failed(f"{scope['method']} {_route(scope)}", error)
             if started:
                 raise  # half an answer is under way: the connection must break
-            await answer({"message": "Internal Server Error"}, 500)(scope, receive, send)
+            await response(scope, receive, send)
         finally:
             if (trace := current()) is not None:
                 trace.route = _route(scope)
+
+
+def _failed(what: str, error: Exception) -> Response:
+    """The answer to a request that could not be served; the log says why."""
+    if isinstance(error, DBAPIError) and is_away(error):
+        log.warning("%s: the database cannot be reached: %s", what, str(error.orig).strip())
+        response = answer({"message": AWAY}, 503)
+        response.headers["Retry-After"] = str(RETRY_SECONDS)
+        return response
+    log.error("%s failed", what, exc_info=error)
+    return answer({"message": "Internal Server Error"}, 500)
 
 
 def _route(scope: Scope) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from coir.server import exporting, importing, removing, scanning
+from coir.server import exporting, importing, removing, scanning, thumbnails
 from coir.server.jobs.job import Job, Kind, Run, Work
 from coir.server.jobs.workplace import Workplace
 
@@ -20,6 +20,7 @@ def kinds(place: Workplace) -> dict[str, Kind]:
         # Half of a dataset is of no use to anybody.
         removing.KIND: Kind(partial(removing.work, place), cancellable=False),
         scanning.KIND: Kind(partial(scanning.work, place)),
+        thumbnails.KIND: Kind(partial(thumbnails.work, place)),
         TEST: Kind(_test),
     }
 

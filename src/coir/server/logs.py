@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import warnings
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO
 
 from coir.server.trace import REQUEST, current
+
+log = logging.getLogger(__name__)
 
 
 def configure(kind: str) -> None:
@@ -17,6 +20,20 @@ def configure(kind: str) -> None:
     handler.setFormatter(JsonLines() if kind == "json" else TextLines())
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
     logging.getLogger(REQUEST).setLevel(logging.WARNING if kind == "quiet" else logging.INFO)
+    # Libraries warn of what they meet, such as damaged EXIF data; by itself Python would write it
+    # past the log, in two lines with a place of this machine.
+    warnings.showwarning = _warned
+
+
+def _warned(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,  # noqa: ARG001 - Python gives it
+    lineno: int,  # noqa: ARG001
+    file: TextIO | None = None,  # noqa: ARG001
+    line: str | None = None,  # noqa: ARG001
+) -> None:
+    log.warning("%s: %s", category.__name__, " ".join(str(message).split()))
 
 
 class TextLines(logging.Formatter):

@@ -100,14 +100,14 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         body={"categories": TEXTS, "default_annotation_metadata": OBJECT}, statuses=SEEN
     ),
     ("DELETE", "/api/dataset/{dataset_id}"): Operation(statuses=MANAGED),
-    ("GET", "/api/dataset/{dataset_id}/scan"): Operation(statuses=MANAGED),
+    ("GET", "/api/dataset/{dataset_id}/scan"): Operation({"thumbnails": TEXT}, statuses=MANAGED),
     ("POST", "/api/dataset/{dataset_id}/share"): Operation(body={"users": TEXTS}, statuses=MANAGED),
     ("GET", "/api/dataset/{dataset_id}/users"): Operation(statuses=SEEN),
     ("GET", "/api/dataset/{dataset_id}/stats"): Operation(statuses=SEEN),
     ("GET", "/api/dataset/{dataset_id}/reset/metadata"): Operation(statuses=MANAGED),
     ("POST", "/api/dataset/{dataset_id}/generate"): Operation(statuses=(*MANAGED, 410)),
     ("GET", "/api/dataset/{dataset_id}/data"): Operation(
-        PAGES | {"folder": TEXT, "order": TEXT, "fields": TEXT},
+        PAGES | {"folder": TEXT, "order": TEXT, "fields": TEXT, "cursor": TEXT},
         statuses=(400, 401, 404),
         filters=True,
     ),

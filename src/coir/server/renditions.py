@@ -16,6 +16,7 @@ from pathlib import Path
 from threading import Lock
 
 from coir.server.folders import HIDDEN
+from coir.server.pictures import as_jpeg
 from coir.server.storage import Stamp
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,26 @@ class Renditions:
             return self._place(logical, stamp, box).read_bytes()
         except OSError:
             return None
+
+    def has(self, logical: str, file: Path, box: tuple[int, int]) -> bool:
+        """Whether the rendition of a file is there."""
+        return self._place(logical, _stamp(file), box).exists()
+
+    def rendition(self, logical: str, file: Path, box: tuple[int, int], max_pixels: int) -> bytes:
+        """The JPEG of a file that fits into the box, made once. Raises `PictureError`."""
+        stamp = _stamp(file)
+        content = self.find(logical, stamp, box)
+        if content is None:
+            content = as_jpeg(file, box, max_pixels)
+            self.keep(logical, stamp, box, content)
+        return content
+
+    def is_full(self) -> bool:
+        """Whether so many are kept that others would soon push them out."""
+        with self._lock:
+            if self._bytes is None:
+                self._bytes = self._swept()
+            return self._bytes > self._most * KEPT_SHARE
 
     def keep(self, logical: str, stamp: Stamp, box: tuple[int, int], content: bytes) -> None:
         """Keep a rendition. A disk that is full takes nothing, and says so in the log."""
@@ -70,7 +91,9 @@ class Renditions:
 
     def _swept(self) -> int:
         """Remove the oldest while there are too many; gives how many bytes are left."""
-        files = []
+        files: list[tuple[int, int, str]] = []
+        if not self._folder.is_dir():
+            return 0
         for folder in os.scandir(self._folder):
             for entry in os.scandir(folder.path):
                 with suppress(FileNotFoundError):
@@ -85,3 +108,8 @@ class Renditions:
             Path(path).unlink(missing_ok=True)
             total -= size
         return total
+
+
+def _stamp(file: Path) -> Stamp:
+    found = file.stat()
+    return Stamp(found.st_size, found.st_mtime_ns)

@@ -51,6 +51,7 @@ class DatasetCalls(Reach[Way]):
         folder: str | None = None,
         order: str | None = None,
         filters: Mapping[str, str] | None = None,
+        cursor: str | None = None,
     ) -> Operation[Page[Image]]:
         """Give one page of the dataset's images, counted from 1: ``GET /api/dataset/{id}/data``.
 
@@ -59,12 +60,18 @@ class DatasetCalls(Reach[Way]):
         ``-`` for descending, by default ``file_name``; ``filters`` are conditions as the wire
         has them, such as ``{"width__gte": "800"}``.
 
+        On coir's server ``cursor=""`` gives the first page with a ``next_cursor``, and that the
+        next one, until it is None: these pages do not shift. Then ``page`` means nothing.
+
         Raises:
             DatasetNotFound: it is not there any more.
+            InvalidRequest: the cursor is of another order, folder or filter.
+            UnexpectedAnswer: the server has no cursors.
 
         """
-        params = dict(filters or {}) | query(page=page, limit=limit, folder=folder, order=order)
-        return routes.images(self.info.id, params, Image)
+        number = page if cursor is None else None
+        asked = query(page=number, limit=limit, folder=folder, order=order, cursor=cursor)
+        return routes.images(self.info.id, dict(filters or {}) | asked, Image)
 
     @call
     def ids(
@@ -143,12 +150,14 @@ class DatasetCalls(Reach[Way]):
         checked(request, (yield request))
 
     @call
-    def scan_folder(self) -> Operation[Started]:
+    def scan_folder(self, *, thumbnails: bool = False) -> Operation[Started]:
         """Have the server register the files in its folder; gives the job.
 
-        ``GET /api/dataset/{id}/scan``.
+        ``GET /api/dataset/{id}/scan``. On coir's server ``thumbnails`` has another job behind it
+        make those that are not kept; the original makes none.
         """
-        request = Request("GET", self._path("/scan"), attempts=1)
+        asked = query(thumbnails=thumbnails or None)
+        request = Request("GET", self._path("/scan"), asked, attempts=1)
         return decoded(request, (yield request), Started)
 
     @call

@@ -61,32 +61,6 @@ class Book:
         self._store = store
         self._kinds = kinds
 
-    def enter(self, connection: Connection, order: Order, *, join: bool) -> Ticket:
-        """Write a job down; or, if it may ``join``, give the unfinished one of its group."""
-        if join:
-            asked = select(tasks.c.key, tasks.c.id, tasks.c.name).where(
-                tasks.c.completed == false(),
-                tasks.c.cancelled == false(),
-                tasks.c.dataset_id == order.dataset_id,
-                tasks.c.group == order.group,
-            )
-            if (row := connection.execute(asked).first()) is not None:
-                return Ticket(row.key, row.id, row.name)
-        key = str(uuid.uuid4())
-        values = {
-            "key": key,
-            "kind": order.kind,
-            "arguments": dict(order.arguments),
-            "group": order.group,
-            "name": order.name,
-            "dataset_id": order.dataset_id,
-            "creator_id": order.creator_id,
-            "created_at": now_ms(),
-        }
-        made = insert(tasks).values(values).returning(tasks.c.id)
-        task_id: int = connection.execute(made).scalar_one()
-        return Ticket(key, task_id, order.name)
-
     def ready(self) -> list[int]:
         """The jobs that may begin, oldest first."""
         with self._store.read() as connection:
@@ -175,12 +149,53 @@ class Book:
         return and_(tasks.c.completed == false(), tasks.c.kind.in_(self._kinds), _free(), ~waits)
 
 
+def enter(connection: Connection, order: Order, *, join: bool) -> Ticket:
+    """Write a job down; or, if it may ``join``, give the unfinished one of its group."""
+    if join:
+        asked = select(tasks.c.key, tasks.c.id, tasks.c.name).where(
+            tasks.c.completed == false(),
+            tasks.c.cancelled == false(),
+            tasks.c.dataset_id == order.dataset_id,
+            tasks.c.group == order.group,
+        )
+        if (row := connection.execute(asked).first()) is not None:
+            return Ticket(row.key, row.id, row.name)
+    key = str(uuid.uuid4())
+    values = {
+        "key": key,
+        "kind": order.kind,
+        "arguments": dict(order.arguments),
+        "group": order.group,
+        "name": order.name,
+        "dataset_id": order.dataset_id,
+        "creator_id": order.creator_id,
+        "created_at": now_ms(),
+    }
+    made = insert(tasks).values(values).returning(tasks.c.id)
+    task_id: int = connection.execute(made).scalar_one()
+    return Ticket(key, task_id, order.name)
+
+
 def _free() -> ColumnElement[bool]:
     return or_(tasks.c.leased_until.is_(None), tasks.c.leased_until < now_ms())
 
 
 def _held(run: Run) -> ColumnElement[bool]:
     return and_(tasks.c.id == run.task_id, tasks.c.runner == run.runner)
+
+
+def is_waited_for(connection: Connection, run: Run) -> bool:
+    """Whether a job of another kind could run in the place of this one."""
+    older = tasks.alias()
+    waits = exists().where(
+        older.c.dataset_id == tasks.c.dataset_id,
+        older.c.id < tasks.c.id,
+        older.c.id != run.task_id,
+        older.c.completed == false(),
+        older.c.kind.is_not(None),
+    )
+    other = and_(tasks.c.completed == false(), tasks.c.kind != run.kind, _free(), ~waits)
+    return bool(connection.execute(select(exists().where(other))).scalar_one())
 
 
 def cancel(connection: Connection, task_id: int) -> None:

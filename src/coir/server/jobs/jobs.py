@@ -80,7 +80,7 @@ class Jobs:
 
     def enter(self, connection: Connection, order: Order, *, join: bool = True) -> Ticket:
         """Write a job down in a transaction, together with what it is about; then `call`."""
-        return self._book.enter(connection, order, join=join)
+        return book.enter(connection, order, join=join)
 
     def call(self, ticket: Ticket) -> None:
         """Have a job run that is written down."""

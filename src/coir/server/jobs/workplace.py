@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from coir.server.renditions import Renditions
 from coir.server.storage import Storage
 from coir.server.store.engine import Store
 
@@ -16,4 +17,5 @@ class Workplace:
     store: Store
     folders: Storage
     imports: Path
+    renditions: Renditions
     max_pixels: int

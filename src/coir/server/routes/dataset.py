@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request, Response
 from sqlalchemy import Connection, Row, delete, false, func, insert, or_, select, update
 
-from coir.server import scanning, statistics, wire
+from coir.server import scanning, statistics, thumbnails, wire
 from coir.server.access import (
     SignedIn,
     managed_dataset,
@@ -29,6 +29,7 @@ from coir.server.parameters import (
     query,
     required_text,
     texts,
+    truth,
 )
 from coir.server.sessions import Caller
 from coir.server.state import state_of
@@ -139,11 +140,18 @@ def remove(request: Request, dataset_id: int, caller: SignedIn) -> Response:
 
 @router.get("/{dataset_id:id}/scan", dependencies=[Depends(not_cross_site)])
 def scan(request: Request, dataset_id: int, caller: SignedIn) -> Response:
-    """Start the job that registers new files; while one runs, that one is answered."""
+    """Start the job that registers new files; while one runs, that one is answered.
+
+    With `thumbnails=true` another job behind it makes those that are not kept.
+    """
     state = state_of(request)
+    ahead = truth(query(request), "thumbnails")
     with state.store.read() as connection:
         row = visible_dataset(connection, caller, dataset_id, "Invalid dataset ID")
-    return answer(asdict(state.jobs.begin(scanning.order(row, caller.id))))
+    ticket = state.jobs.begin(scanning.order(row, caller.id))
+    if ahead:
+        state.jobs.begin(thumbnails.order(row, caller.id))
+    return answer(asdict(ticket))
 
 
 @router.post("/{dataset_id:id}/share")

@@ -20,7 +20,7 @@ from coir.server.stream import Stream
 router = APIRouter(prefix="/api/dataset")
 
 # What `/data` takes beside the folder and the filters.
-NOT_HERE = ("page", "limit", "order", "fields")
+NOT_HERE = ("page", "limit", "order", "fields", "cursor")
 # While one reads, the database cannot fold its log into its file. A million ids take a quarter
 # of a second to make; who takes them slower than a page after page can read windows instead.
 SECONDS = 60.0

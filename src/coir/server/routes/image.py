@@ -37,10 +37,10 @@ from coir.server.parameters import (
     query,
     truth,
 )
-from coir.server.pictures import THUMBNAIL, PictureError, as_jpeg, has_picture_name, measure
+from coir.server.pictures import THUMBNAIL, PictureError, has_picture_name, measure
 from coir.server.sample import sampled
 from coir.server.state import ServerState, state_of
-from coir.server.storage import Incoming, Stamp
+from coir.server.storage import Incoming
 from coir.server.store.engine import now_ms
 from coir.server.store.tables import images
 
@@ -199,7 +199,7 @@ def picture(request: Request, image_id: int, caller: SignedIn) -> Response:
         file = state.folders.file(row.path)
         if truth(given, "original"):
             return _original(request, file, headers, state.settings.max_pixels)
-        content = _rendition(state, row.path, file, box)
+        content = state.renditions.rendition(row.path, file, box, state.settings.max_pixels)
     except PictureError as error:
         raise unsuccessful(f"{error} original=true gives the stored bytes.") from None
     except (OutsideError, OSError):
@@ -312,17 +312,6 @@ def _back(connection: Connection, present: Row[Any], values: dict[str, Any]) -> 
         update(images).where(images.c.id == present.id).values(**kept, vanished=False)
     )
     return int(present.id)
-
-
-def _rendition(state: ServerState, logical: str, file: Path, box: tuple[int, int]) -> bytes:
-    """The JPEG that fits into the box, made once."""
-    found = file.stat()
-    stamp = Stamp(found.st_size, found.st_mtime_ns)
-    content = state.renditions.find(logical, stamp, box)
-    if content is None:
-        content = as_jpeg(file, box, state.settings.max_pixels)
-        state.renditions.keep(logical, stamp, box, content)
-    return content
 
 
 def _original(request: Request, file: Path, headers: dict[str, str], max_pixels: int) -> Response:

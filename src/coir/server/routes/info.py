@@ -28,8 +28,8 @@ CONTRACT = {
 # Not from `coir` itself, which imports the client.
 VERSION = version("coir")
 # What the original lacks: `ids` and `changes` are GET /api/dataset/{id}/ids and …/changes, `fields`
-# a parameter of `/data`, `tokens` is /api/user/tokens.
-FEATURES = ("ids", "fields", "tokens", "changes")
+# and `cursor` parameters of `/data`, `tokens` is /api/user/tokens.
+FEATURES = ("ids", "fields", "cursor", "tokens", "changes")
 
 
 @router.get("/")

@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection, false, select
 
@@ -15,12 +14,13 @@ from coir.server.access import SignedIn
 from coir.server.answers import answer, invalid
 from coir.server.filters import Condition, FilterError, parse
 from coir.server.folders import logical_directory
+from coir.server.keyset import Course
 from coir.server.live.presence import annotating
 from coir.server.pagination import DEFAULT_LIMIT, page_count
 from coir.server.parameters import MAX_INTEGER, parsed_integer, query
 from coir.server.selection import Selection
 from coir.server.state import ServerState, state_of
-from coir.server.store import listing
+from coir.server.store import listing, places
 from coir.server.store.listing import Order
 from coir.server.store.milestones import Whole
 from coir.server.store.tables import categories, presence
@@ -40,6 +40,7 @@ class PageQuery:
     order: Order
     conditions: tuple[Condition, ...]
     fields: tuple[str, ...]
+    cursor: str | None  # empty for the first page of those that cursors lead through
 
     @property
     def size(self) -> int:
@@ -50,6 +51,9 @@ class PageQuery:
     def of(cls, given: dict[str, str]) -> PageQuery:
         """The query of these parameters: whatever is not one of ours is a filter."""
         rest = dict(given)
+        cursor = rest.pop("cursor", None)
+        if cursor is not None and "page" in rest:
+            raise invalid({"cursor": "a page is asked for by its number or by a cursor, not both"})
         page = parsed_integer("page", rest.pop("page", "1"))
         limit = parsed_integer("limit", rest.pop("limit", str(DEFAULT_LIMIT)))
         folder, order = rest.pop("folder", ""), rest.pop("order", DEFAULT_ORDER)
@@ -61,14 +65,18 @@ class PageQuery:
         if order.lstrip("+-").startswith("$"):
             raise invalid({"order": f"{order!r} is no field to order by"})
         try:
-            return cls(page, limit, folder, Order.of(order), parse(rest), fields)
+            return cls(page, limit, folder, Order.of(order), parse(rest), fields, cursor)
         except FilterError as error:
             raise invalid(error.errors) from None
 
 
 @router.get("/{dataset_id:id}/data")
 def data(request: Request, dataset_id: int, caller: SignedIn) -> Response:
-    """One page of the images that match, in a total order, and how many match in all."""
+    """One page of the images that match, in a total order, and how many match in all.
+
+    With `cursor`, empty at first, the answer has `next_cursor`: nothing is skipped or repeated
+    when images come and go meanwhile.
+    """
     started = time.perf_counter()
     state = state_of(request)
     asked = PageQuery.of(query(request))
@@ -77,14 +85,11 @@ def data(request: Request, dataset_id: int, caller: SignedIn) -> Response:
             state, connection, caller, dataset_id, asked.folder, asked.conditions
         )
         row, folder, total = selected.dataset, selected.folder, selected.total(connection)
-        offset = (asked.page - 1) * asked.size
-        shown = offset < min(total, MAX_INTEGER)
         body = {
             "total": total,
             "per_page": asked.limit,
             "pages": page_count(total, asked.limit),
-            "page": asked.page - 1,
-            "images": _images(state, connection, selected, asked, offset) if shown else [],
+            **_numbered(state, connection, selected, asked, total),
             "folder": folder.shown,
             "directory": logical_directory(row.name) + folder.shown,
             "dataset": wire.shown_datasets(connection, [row])[0],
@@ -104,23 +109,29 @@ def _fields(text: str) -> tuple[str, ...]:
     return tuple(name for name in listing.MORE_FIELDS if name in asked)
 
 
-def _images(
-    state: ServerState, connection: Connection, selected: Selection, asked: PageQuery, offset: int
-) -> msgspec.Raw:
+def _numbered(
+    state: ServerState, connection: Connection, selected: Selection, asked: PageQuery, total: int
+) -> dict[str, Any]:
+    """The images of a page with its number, or with the cursor of the next one."""
+    marks = annotating(connection, presence.c.dataset_id == selected.dataset.id)
+    told: dict[str, Any] = {"fields": asked.fields, "annotating": marks}
     condition = selected.condition
+    if asked.cursor is not None:
+        row, order = selected.dataset, asked.order
+        course = Course.of(row.id, order, selected.folder.shown, selected.conditions)
+        place = course.place(asked.cursor) if asked.cursor else None
+        shown, end = places.page(connection, condition, order, place, asked.size, **told)
+        following = None if end is None else course.cursor(end)
+        return {"page": None, "images": shown, "next_cursor": following}
+    offset = (asked.page - 1) * asked.size
+    if offset >= min(total, MAX_INTEGER):
+        return {"page": asked.page - 1, "images": []}
     if selected.kept_total is not None:
         row = selected.dataset
         whole = Whole(row.id, row.layout, row.num_images)
         condition, offset = state.milestones.near(connection, whole, condition, asked.order, offset)
-    return listing.page(
-        connection,
-        condition,
-        asked.order,
-        asked.size,
-        offset,
-        fields=asked.fields,
-        annotating=annotating(connection, presence.c.dataset_id == selected.dataset.id),
-    )
+    shown = listing.page(connection, condition, asked.order, asked.size, offset, **told)
+    return {"page": asked.page - 1, "images": shown}
 
 
 def _categories(connection: Connection, ids: list[int]) -> list[dict[str, Any]]:

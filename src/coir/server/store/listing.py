@@ -8,7 +8,7 @@ because the subquery has a limit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -129,18 +129,46 @@ def page(
 
     ``annotating`` has the names of those who annotate an image, by its id.
     """
+    return pages(connection, [condition], order, limit, offset, fields, annotating)[0]
+
+
+def pages(
+    connection: Connection,
+    conditions: Iterable[ColumnElement[bool]],
+    order: Order,
+    limit: int,
+    offset: int,
+    fields: Collection[str],
+    annotating: Mapping[int, list[str]],
+) -> tuple[msgspec.Raw, int | None]:
+    """The same of lists one behind the other, of which the first has the offset.
+
+    Also the id of the last image, None where there is none.
+    """
     texts: list[bytes] = []
-    for start in range(0, limit, _ROWS_IN_TEXT):
-        size = min(limit - start, _ROWS_IN_TEXT)
-        rows = page_query(condition, order, size, offset + start, fields).subquery()
-        text, number = connection.execute(
-            _text(rows, _image(rows, fields, annotating), _BETWEEN)
-        ).one()
-        if number:
-            texts.append(_OPENING + text + _CLOSING)
-        if number < size:
+    for condition in conditions:
+        for start in range(0, limit, _ROWS_IN_TEXT):
+            size = min(limit - start, _ROWS_IN_TEXT)
+            rows = page_query(condition, order, size, offset + start, fields).subquery()
+            text, number = connection.execute(
+                _text(rows, _image(rows, fields, annotating), _BETWEEN)
+            ).one()
+            if number:
+                texts.append(_OPENING + text + _CLOSING)
+            if number < size:
+                limit -= start + number
+                break
+        else:
             break
-    return msgspec.Raw(b"[%b]" % b",".join(texts))
+        offset = 0
+    return msgspec.Raw(b"[%b]" % b",".join(texts)), _last_id(texts)
+
+
+def _last_id(texts: list[bytes]) -> int | None:
+    if not texts:
+        return None
+    start = texts[-1].rfind(_OPENING)  # a quote within a value is escaped: this is an image's
+    return int(texts[-1][start + len(_OPENING) :].partition(b",")[0])
 
 
 def ids_query(condition: ColumnElement[bool]) -> Select[Any]:

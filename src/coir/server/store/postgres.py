@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from coir.server.settings import StartError
 from coir.server.store.database import Database
@@ -25,6 +25,22 @@ ROWS = 100
 FOLDING = ("pg_unicode_fast", "und-x-icu", "pg_c_utf8")
 
 FORM = "write it as postgresql://USER:PASSWORD@HOST:5432/NAME"
+
+
+# What PostgreSQL says when it cannot serve now: it starts or ends, or has no connection left. The
+# class 08 is of the connection itself.
+AWAY = ("57P01", "57P02", "57P03", "53300")
+CONNECTION = "08"
+
+
+def is_away(error: DBAPIError) -> bool:
+    """Whether a PostgreSQL could not be reached, or was lost: it may be there again soon."""
+    if error.connection_invalidated:
+        return True
+    state = getattr(error.orig, "sqlstate", "")
+    if state is None:  # not the server's own word: nobody was there to say one
+        return isinstance(error, OperationalError)
+    return state in AWAY or state.startswith(CONNECTION)
 
 
 def opened(url: str) -> Database:
