@@ -207,11 +207,14 @@ def test_marks_are_those_of_all_processes(data: Path) -> None:
         client = OldWebSocket(one, cookie(admin))
         client.send("annotating", asked(image, active=True))
         assert shared.marks() == [["admin"]]
+        assert watching.next() == mark(image, "admin", active=True)
         client.close()
         assert soon(lambda: shared.marks() == [[]])
+        assert watching.next() == mark(image, "admin", active=False)
 
         client = OldWebSocket(one, cookie(admin))
         client.send("annotating", asked(image, active=True))
+        assert watching.next() == mark(image, "admin", active=True)
         one.kill()
         assert shared.marks() == [["admin"]]
         with other.database() as database:  # as if half a minute passed

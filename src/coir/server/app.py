@@ -33,8 +33,10 @@ from coir.server.jobs.jobs import Jobs
 from coir.server.jobs.workplace import Workplace
 from coir.server.kinds import kinds, sweep
 from coir.server.live.announcement import Announcements
+from coir.server.live.board import Board
 from coir.server.live.channel import Channel
 from coir.server.live.gate import Gate
+from coir.server.live.sending import Sending
 from coir.server.methods import allowed, misses_slash
 from coir.server.passwords import Passwords
 from coir.server.renditions import Renditions
@@ -65,10 +67,12 @@ def open_state(settings: Settings) -> ServerState:
     store, secret = open_data(settings)
     passwords, attempts, tokens = Passwords(), Attempts(store), Tokens(store)
     folders = Directories(settings.datasets)
-    announcements = Announcements()
+    board = _board(settings, store)
+    sending = Sending(board)
+    announcements = Announcements(sending)
     renditions = Renditions(settings.renditions)
     place = Workplace(store, folders, settings.imports, renditions, settings.max_pixels)
-    jobs = _jobs(settings, place)
+    jobs = _jobs(settings, place, board)
     jobs.listeners.append(announcements.progress)
     return ServerState(
         settings=settings,
@@ -81,6 +85,8 @@ def open_state(settings: Settings) -> ServerState:
         tokens=tokens,
         sightings=Sightings(store),
         jobs=jobs,
+        board=board,
+        sending=sending,
         announcements=announcements,
         followers=Followers(store),
         snapshots=BoundedSemaphore(SNAPSHOTS),
@@ -89,10 +95,22 @@ def open_state(settings: Settings) -> ServerState:
     )
 
 
-def _jobs(settings: Settings, place: Workplace) -> Jobs:
+def _board(settings: Settings, store: Store) -> Board:
+    try:
+        return Board(store, settings.board)
+    except DatabaseError as error:
+        store.close()
+        what = "delete it, nothing that is on it is kept" if settings.board else "see its log"
+        raise StartError(
+            f"{settings.board or store.name} cannot be opened ({error.orig}): {what}."
+        ) from error
+
+
+def _jobs(settings: Settings, place: Workplace, board: Board) -> Jobs:
     try:
         return Jobs(place.store, settings.queue, kinds(place), partial(sweep, place))
     except sqlite3.DatabaseError as error:
+        board.close()
         place.store.close()
         raise StartError(
             f"{settings.queue} cannot be opened ({error}): delete it, no job is lost."
@@ -133,7 +151,7 @@ def _opened_store(settings: Settings) -> Store:
 def create_app(settings: Settings) -> FastAPI:
     """The application over an opened data directory; jobs run while it is served, if they may."""
     state = open_state(settings)
-    channel = Channel(state.store, state.sessions, state.announcements)
+    channel = Channel(state.store, state.sessions, state.announcements, state.board)
     watcher = Watcher(settings.datasets, state.store, state.jobs) if settings.watch else None
 
     @asynccontextmanager
@@ -142,6 +160,7 @@ def create_app(settings: Settings) -> FastAPI:
             ending.callback(state.close)
             state.tokens.open()
             state.sightings.open()
+            state.sending.open()
             if settings.jobs:
                 state.jobs.open()
             state.followers.open()

@@ -72,6 +72,7 @@ def work(settings: Settings) -> int:
         signal.signal(number, lambda _number, _frame: ended.set())
     state = open_state(settings)
     try:
+        state.sending.open()
         state.jobs.open()
         sys.stdout.write("coir is ready to run jobs\n")
         sys.stdout.flush()

@@ -109,6 +109,11 @@ class Settings:
         return self.database or self.data / "queue.db"
 
     @property
+    def board(self) -> Path | None:
+        """The SQLite file in which processes tell each other of live events, without PostgreSQL."""
+        return None if self.database else self.data / "live.db"
+
+    @property
     def imports(self) -> Path:
         """The directory with the files of imports that are not finished."""
         return self.data / "imports"

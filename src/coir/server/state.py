@@ -12,6 +12,8 @@ from coir.server.attempts import Attempts
 from coir.server.followers import Followers
 from coir.server.jobs.jobs import Jobs
 from coir.server.live.announcement import Announcements
+from coir.server.live.board import Board
+from coir.server.live.sending import Sending
 from coir.server.passwords import Passwords
 from coir.server.renditions import Renditions
 from coir.server.sessions import Sessions
@@ -38,6 +40,8 @@ class ServerState:
     sightings: Sightings
     jobs: Jobs
     followers: Followers
+    board: Board
+    sending: Sending
     announcements: Announcements
     snapshots: BoundedSemaphore
     milestones: Milestones
@@ -46,7 +50,15 @@ class ServerState:
     def close(self) -> None:
         """Leave the running job at a safe point, write what is not written, and let go."""
         with ExitStack() as ending:  # each is closed, also when another cannot be
-            for one in (self.store, self.tokens, self.sightings, self.jobs, self.followers):
+            parts = (
+                self.store,
+                self.sending,
+                self.tokens,
+                self.sightings,
+                self.jobs,
+                self.followers,
+            )
+            for one in parts:
                 ending.callback(one.close)
 
 

@@ -14,12 +14,14 @@ from engineio.payload import Payload
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import Receive, Scope, Send
 
-from coir.server.access import task_viewers, viewers, visible_annotation
+from coir.server.access import visible_annotation
 from coir.server.answers import Refusal, refused
 from coir.server.live.announcement import Announcement, Announcements
+from coir.server.live.board import Board
 from coir.server.live.packets import MAX_PACKETS
 from coir.server.live.presence import Mark, Presence, announced
-from coir.server.live.visitor import Credentials, Visitor
+from coir.server.live.telling import Telling
+from coir.server.live.visitor import Credentials, Visitor, session_of
 from coir.server.parameters import integer
 from coir.server.scopes import includes
 from coir.server.sessions import Caller, Sessions
@@ -36,8 +38,6 @@ PING_SECONDS = 25
 PONG_SECONDS = 60
 HEARTBEAT_SECONDS = 10  # a third of a lease
 CLOSE_SECONDS = 1  # for a client to take its last packet
-# Packets that wait for one client; one that reads nothing must not fill the memory.
-MAX_BACKLOG = 1000
 ACTIONS = ("create", "modify", "delete")
 THREADS = 4  # of the server's, so that events cannot take all of them from the routes
 
@@ -51,11 +51,14 @@ class GoneError(Exception):
 class Channel:
     """All live connections of this process."""
 
-    def __init__(self, store: Store, sessions: Sessions, announcements: Announcements) -> None:
-        self.sessions = sessions
+    def __init__(
+        self, store: Store, sessions: Sessions, announcements: Announcements, board: Board
+    ) -> None:
+        self._sessions = sessions
         self.is_open = False
         self._store = store
         self._announcements = announcements
+        self._board = board
         self._presence = Presence(store)
         self._visitors: dict[str, Visitor] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -71,6 +74,7 @@ class Channel:
             logger=log,
             engineio_logger=log,
         )
+        self._telling = Telling(store, board, announcements, self._visitors, self._server, self.end)
         self._server.on("connect", self._connect)
         self._server.on("disconnect", self._disconnect)
         self._server.on("annotating", self._annotating)
@@ -79,8 +83,9 @@ class Channel:
     def open(self) -> None:
         """Begin to take connections, in the loop that serves them."""
         self._limiter = CapacityLimiter(THREADS)
-        self._announcements.open()
-        self._start(self._tell_all())
+        self._telling.open(self._limiter)
+        self._start(self._telling.own())
+        self._start(self._telling.others())
         self._start(self._beat())
         self.is_open = True
 
@@ -99,7 +104,7 @@ class Channel:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._server.shutdown()
         try:
-            await to_thread.run_sync(self._presence.release)
+            self._tell_marks(await to_thread.run_sync(self._presence.release))
         except SQLAlchemyError as error:
             log.warning("The marks of this process stay until they run out: %s", error)
 
@@ -110,6 +115,13 @@ class Channel:
     async def answer(self, connection_id: str, packet: str) -> None:
         """Send a connection a packet that the server behind would not send by itself."""
         await self._server.eio.send_packet(connection_id, Packet(encoded_packet=packet))
+
+    def visitor(self, shown: Credentials, address: str) -> Visitor | None:
+        """Who begins a connection with these credentials; waits for the database."""
+        caller = self._sessions.caller(shown.cookie, shown.authorization, address)
+        if caller is None:
+            return None
+        return Visitor(caller, shown, address, session_of(shown.cookie), self._board.end())
 
     def credentials(self, connection_id: str) -> Credentials | None:
         """What was shown when a connection was opened; None when there is no such one."""
@@ -144,6 +156,7 @@ class Channel:
 
     async def _connect(self, sid: str, environ: dict[str, Any], *_: Any) -> None:
         self._visitors[sid] = _visitor(environ)
+        self._telling.came()
 
     async def _disconnect(self, sid: str, *_: Any) -> None:
         if self._visitors.pop(sid, None) is not None:
@@ -186,7 +199,7 @@ class Channel:
 
     def _editor(self, visitor: Visitor) -> Caller:
         """The caller with the rights of this moment, or the refusal of one who only reads."""
-        caller = visitor.present(self.sessions)
+        caller = visitor.present(self._sessions)
         if caller is None:
             raise GoneError
         if caller.scope is not None and not includes(caller.scope, "annotate"):
@@ -222,50 +235,6 @@ class Channel:
             told = Announcement("annotating", data, dataset_id, without_connection=sid)
             self._announcements.tell(told)
 
-    async def _tell_all(self) -> None:
-        """Tell what is announced, one after the other."""
-        while True:
-            announcement = await self._announcements.next()
-            if self._visitors:
-                try:
-                    await self._tell(announcement)
-                except SQLAlchemyError:
-                    log.exception("An event of the kind %r was lost.", announcement.event)
-
-    async def _tell(self, announcement: Announcement) -> None:
-        ids = await to_thread.run_sync(self._viewers, announcement, limiter=self._limiter)
-        cookie = announcement.without_cookie
-        to = [
-            sid
-            for sid, visitor in self._visitors.items()
-            if visitor.caller.id in ids
-            and sid != announcement.without_connection
-            and not (cookie is not None and visitor.credentials.cookie == cookie)
-        ]
-        to = [sid for sid in to if self._keeps_up(sid)]
-        if to:
-            await self._server.emit(announcement.event, dict(announcement.data), to=to)
-
-    def _keeps_up(self, sid: str) -> bool:
-        connection_id = self._server.manager.eio_sid_from_sid(sid, "/")
-        socket = self._server.eio.sockets.get(connection_id)
-        if socket is None:
-            return False
-        if socket.queue.qsize() < MAX_BACKLOG:
-            return True
-        self.end(connection_id)
-        return False
-
-    def _viewers(self, announcement: Announcement) -> set[int]:
-        if announcement.task_id is not None:
-            asked = task_viewers(announcement.task_id)
-        elif announcement.dataset_id is not None:
-            asked = viewers(announcement.dataset_id)
-        else:
-            return set()
-        with self._store.read() as connection:
-            return {user_id for (user_id,) in connection.execute(asked)}
-
     async def _beat(self) -> None:
         """Prolong this process's marks, end those that nobody prolongs, and ended sessions."""
         while True:
@@ -290,7 +259,7 @@ class Channel:
     def _gone(self, shown: dict[str, Visitor]) -> list[str]:
         """The connections whose session is over; each session is looked up once."""
         present = {
-            visitor.credentials: visitor.present(self.sessions) is not None
+            visitor.credentials: visitor.present(self._sessions) is not None
             for visitor in shown.values()
         }
         return [one for one, visitor in shown.items() if not present[visitor.credentials]]

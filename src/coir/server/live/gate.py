@@ -81,13 +81,12 @@ class Gate:
         if not self._channel.is_open:
             raise refused("The server is ending.", 503)
         address = connection.client.host if connection.client else ""
-        find = self._channel.sessions.caller
-        caller = await to_thread.run_sync(find, shown.cookie, shown.authorization, address)
-        if caller is None:
+        visitor = await to_thread.run_sync(self._channel.visitor, shown, address)
+        if visitor is None:
             raise unauthorized(bearer(shown.authorization) is not None)
-        if self._channel.connections(caller.id) >= MAX_CONNECTIONS:
+        if self._channel.connections(visitor.caller.id) >= MAX_CONNECTIONS:
             raise refused(f"A user has {MAX_CONNECTIONS} live connections at most.", 429)
-        return Visitor(caller, shown, address)
+        return visitor
 
     def _check_origin(self, headers: Headers) -> None:
         """Refuse what a page of another place makes a browser send.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 from coir.server.answers import Refusal
@@ -23,6 +24,9 @@ class Visitor:
     caller: Caller
     credentials: Credentials
     address: str
+    session: str | None
+    # Where the board ended when they came: what other processes told before is not for them.
+    place: int
 
     def present(self, sessions: Sessions) -> Caller | None:
         """The same user with the rights of this moment, or None once the session is over."""
@@ -32,3 +36,8 @@ class Visitor:
         except Refusal:  # the password cannot be tried at the moment
             return None
         return found if found is not None and found.id == self.caller.id else None
+
+
+def session_of(cookie: str | None) -> str | None:
+    """A name for the session of a cookie, with which nobody can use it."""
+    return None if cookie is None else hashlib.sha256(cookie.encode()).hexdigest()

@@ -18,6 +18,7 @@ from coir.server.access import (
 from coir.server.answers import answer, invalid, refused
 from coir.server.category import color
 from coir.server.live.announcement import Announcement
+from coir.server.live.visitor import session_of
 from coir.server.parameters import IN_JSON, Body, integer, mapping, optional_text
 from coir.server.sessions import COOKIE, Caller
 from coir.server.state import ServerState, state_of
@@ -128,9 +129,9 @@ def remove(request: Request, annotation_id: int, caller: SignedIn) -> Response:
 def _tell(request: Request, action: str, shown: dict[str, Any]) -> None:
     """Announce a change as the annotation page announces its own, but not to the page itself."""
     data = {"action": action, "category_id": shown.get("category_id"), "annotation": shown}
-    cookie = request.cookies.get(COOKIE)
+    session = session_of(request.cookies.get(COOKIE))
     announcement = Announcement(
-        "annotation", data, dataset_id=shown["dataset_id"], without_cookie=cookie
+        "annotation", data, dataset_id=shown["dataset_id"], without_session=session
     )
     state_of(request).announcements.tell(announcement)
 

@@ -16,16 +16,16 @@ BUSY_TIMEOUT_MS = 30_000
 PRAGMAS = (
     f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",  # first: the next ones may wait already
     "PRAGMA journal_mode = WAL",  # readers never wait for the writer
-    # FULL, not NORMAL: NORMAL may lose the newest commits at a power failure, and with them the
-    # fact that their ids were given out. A client that has seen an id must never see it again on
-    # another image.
-    "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
 )
+# FULL, not NORMAL: NORMAL may lose the newest commits at a power failure, and with them the
+# fact that their ids were given out. A client that has seen an id must never see it again on
+# another image.
+SYNCHRONOUS = "FULL"
 BEGIN = "coir_begin"
 
 
-def opened(path: Path) -> Database:
+def opened(path: Path, synchronous: str = SYNCHRONOUS) -> Database:
     """The database in a file, which is made at the first use.
 
     A writer begins with BEGIN IMMEDIATE, because a transaction that turns from reading to
@@ -41,7 +41,7 @@ def opened(path: Path) -> Database:
     def prepare(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
         # The driver begins no transactions of its own: `begin` below does.
         connection.isolation_level = None
-        for pragma in PRAGMAS:
+        for pragma in (*PRAGMAS, f"PRAGMA synchronous = {synchronous}"):
             connection.execute(pragma)
         # SQLite folds ASCII only; people search for names in every script.
         connection.create_function("lower", 1, _lower, deterministic=True)
