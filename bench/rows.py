@@ -1,5 +1,7 @@
 """Inserts the rows of many images into the database of coir's server, and no pictures.
 
+DATABASE is the SQLite file, or the URL of a PostgreSQL.
+
 python -m bench.rows DATABASE DATASET_ID IMAGES
 """
 
@@ -31,21 +33,27 @@ def row(number: int, dataset_id: int) -> dict[str, object]:
     }
 
 
-def main(database: Path, dataset_id: int, count: int) -> None:
+def is_url(database: str) -> bool:
+    """Whether it is that of a PostgreSQL, and not the path of a SQLite file."""
+    return "://" in database
+
+
+def main(database: str, dataset_id: int, count: int) -> None:
     """Insert so many rows, in a few large transactions."""
-    store = Store(database)
+    store = Store(database if is_url(database) else Path(database))
     try:
         for start in range(0, count, CHUNK):
             say(f"inserting rows: {start:,} of {count:,}", passing=True)
             numbers = range(start, min(start + CHUNK, count))
             with store.write() as connection:
                 connection.execute(insert(images), [row(one, dataset_id) for one in numbers])
-        with store.engine.connect() as connection:
-            # As on a server that has run for a while: nothing is left in the WAL.
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        if not is_url(database):
+            with store.engine.connect() as connection:
+                # As on a server that has run for a while: nothing is left in the WAL.
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     finally:
         store.close()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

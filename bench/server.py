@@ -145,7 +145,7 @@ def pictures(place: Place) -> Iterator[Row]:
 
 def exports(place: Place, annotations: int) -> Iterator[Row]:
     say(f"inserting {annotations:,} annotations")
-    insert_rows(Path(place.database), DATASET, max(1, annotations // PER_IMAGE))
+    insert_rows(place.database, DATASET, max(1, annotations // PER_IMAGE))
     with _client(place) as client:
         given = {"name": "cat"}
         client.post("/api/category/", json=given).raise_for_status()

@@ -23,8 +23,10 @@ END_SECONDS = 30.0
 
 
 @contextmanager
-def open_stage(images: int) -> Iterator[Place]:
+def open_stage(images: int, database: str = "") -> Iterator[Place]:
     """Start a server, fill it with rows, and end and remove it afterwards.
+
+    Its database is that of a URL, or a SQLite file.
 
     Raises:
         CoirError: it does not start.
@@ -33,21 +35,23 @@ def open_stage(images: int) -> Iterator[Place]:
     with tempfile.TemporaryDirectory(prefix="coir-bench-") as folder:
         data = Path(folder) / "data"
         say("starting coir's own server")
-        with _process(data) as url:
+        where = database or str(data / "coir.db")
+        with _process(data, database) as url:
             password = secrets.token_urlsafe(12)
             with connect(url) as newcomer:
                 newcomer.account.register("admin", password)
             with connect(url, username="admin", password=password) as server:
                 dataset = server.create_dataset(NAME).info
             # Not in this process: the client's side must not load the server's.
-            command = [sys.executable, "-m", "bench.rows", str(data / "coir.db"), str(dataset.id)]
+            command = [sys.executable, "-m", "bench.rows", where, str(dataset.id)]
             subprocess.run([*command, str(images)], check=True)
-            yield Place(url, "admin", password, NAME, str(data / "coir.db"))
+            yield Place(url, "admin", password, NAME, where)
 
 
 @contextmanager
-def _process(data: Path) -> Iterator[str]:
+def _process(data: Path, database: str) -> Iterator[str]:
     command = [sys.executable, "-m", "coir", "serve", "--data", str(data), "--port", "0"]
+    command += ["--database", database] if database else []
     log = data.with_name("server.log")
     # Without the settings of a real server, such as its database.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("COIR_")}

@@ -7,6 +7,7 @@ Beside it `path` of an image is read, as COCO-Annotator writes it.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -321,9 +322,15 @@ def _box(given: Sequence[Number] | None) -> list[Number] | None:
     return list(given)
 
 
+# In a text of lists: a whole number that is written as a fraction, or with an exponent.
+_MANY_WAYS = re.compile(rb"\.0[],]|e")
+
+
 def digest(category_id: int | None, segmentation: Any, keypoints: Any) -> bytes:
     """The same bytes for the same shape in the same category, however numbers are written."""
-    text = msgspec.json.encode((category_id, _plain(segmentation), _plain(keypoints)))
+    text = msgspec.json.encode((category_id, segmentation, keypoints))
+    if isinstance(segmentation, dict) or _MANY_WAYS.search(text):
+        text = msgspec.json.encode((category_id, _plain(segmentation), _plain(keypoints)))
     return hashlib.blake2b(text, digest_size=16).digest()
 
 

@@ -122,12 +122,18 @@ def _signed(ring: Ring) -> float:
         return 0.0
     # Around the first point: far from the origin the products would lose what they differ by.
     ox, oy = ring[0], ring[1]
-    points = [(x - ox, y - oy) for x, y in _points(ring)]
-    return sum(ax * by - bx * ay for (ax, ay), (bx, by) in _edges(points)) / 2
+    ax, ay = ring[-2] - ox, ring[-1] - oy
+    total = 0.0
+    for x, y in _points(ring):
+        bx, by = x - ox, y - oy
+        total += ax * by - bx * ay
+        ax, ay = bx, by
+    return total / 2
 
 
 def _inside(ring: Ring, width: float, height: float) -> bool:
-    return all(0 <= x <= width and 0 <= y <= height for x, y in _points(ring))
+    xs, ys = ring[::2], ring[1::2]
+    return not xs or (min(xs) >= 0 and max(xs) <= width and min(ys) >= 0 and max(ys) <= height)
 
 
 def _half(points: Sequence[Point], axis: int, limit: float, sign: int) -> Iterator[Point]:

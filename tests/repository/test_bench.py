@@ -148,3 +148,28 @@ def test_the_server_is_measured() -> None:
         "300 MB",
         "300 MB",
     ]
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+@pytest.mark.parametrize(
+    ("program", "rows"),
+    [
+        (["annotators", "--annotators", "2", "--seconds", "4"], ["load", "save"]),
+        (["imports", "--megabytes", "0.5"], ["until it is imported", "a page save meanwhile"]),
+    ],
+)
+def test_people_and_imports_are_measured(
+    program: list[str], rows: list[str], database: str
+) -> None:
+    """The benches of annotators and of imports fill their tables, on each kind of database."""
+    told = subprocess.run(
+        [sys.executable, "-m", f"bench.{program[0]}", *program[1:], "--database", database],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert told.returncode == 0, told.stderr
+    for row in rows:
+        assert f"| {row}" in told.stdout

@@ -142,6 +142,48 @@ def test_what_is_left_out_stays(admin: httpx.Client, dataset: int, image: int) -
     assert after["categories"][1]["annotations"][0]["id"] == other
 
 
+def test_only_what_changed_is_written(admin: httpx.Client, dataset: int, image: int) -> None:
+    """The page sends every annotation of the image; the change feed has those that changed."""
+    tree, _ = categories_of(admin, dataset)
+    ones = [annotated(admin, image, tree) for _ in range(3)]
+    drawn = [
+        {"id": one, "color": "#123456", "metadata": {"n": n}, "keypoints": [], "isbbox": False}
+        | {"compoundPath": compound(path(SQUARE)), "sessions": []}
+        for n, one in enumerate(ones)
+    ]
+    assert saved(admin, image, tree, *drawn).status_code == 200
+    shown = loaded(admin, image)["categories"][0]["annotations"]
+    assert [one["area"] for one in shown] == [900] * 3
+    changes = f"/api/dataset/{dataset}/changes"
+    cursor = admin.get(changes).json()["cursor"]
+    drawn[1]["metadata"] = {"n": True}  # which Python takes for 1
+    assert saved(admin, image, tree, *drawn).status_code == 200
+    seen = admin.get(changes, params={"since": cursor}).json()["changes"]
+    assert [one["id"] for one in seen if one["kind"] == "annotation"] == [ones[1]]
+    again = loaded(admin, image)["categories"][0]["annotations"]
+    shown[1]["metadata"] = {"n": True}
+    assert again == shown
+    assert again[1]["metadata"]["n"] is True
+
+
+def test_an_outline_from_elsewhere_replaces_the_drawing(
+    admin: httpx.Client, dataset: int, image: int
+) -> None:
+    """What `PUT` sets is the outline, until somebody draws; no drawing shows another one."""
+    tree, _ = categories_of(admin, dataset)
+    one = annotated(admin, image, tree)
+    drawn = {"id": one, "compoundPath": path(SQUARE)}
+    assert saved(admin, image, tree, drawn).status_code == 200
+    ring = [[1, 1, 9, 1, 9, 9, 1, 9]]
+    body = {"category_id": tree, "segmentation": ring}
+    assert admin.put(f"/api/annotation/{one}", json=body).status_code == 200
+    (shown,) = loaded(admin, image)["categories"][0]["annotations"]
+    assert (shown["segmentation"], shown["area"], shown["paper_object"]) == (ring, 64, [])
+    assert saved(admin, image, tree, drawn).status_code == 200  # drawn anew, and seen as such
+    (shown,) = loaded(admin, image)["categories"][0]["annotations"]
+    assert (shown["area"], shown["paper_object"]) == (900, drawn["compoundPath"])
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -49,6 +49,8 @@ UPLOAD_SECONDS = 24 * 3600
 PROGRESS_SECONDS = 1.0
 
 _encode = msgspec.json.Encoder().encode
+# The annotations of an image by their shapes' digests.
+Shapes = dict[bytes, list[int]]
 
 
 @dataclass
@@ -221,7 +223,7 @@ class Import:
     def _place(
         self,
         marked: Marked,
-        there: Mapping[tuple[int, bytes], list[int]],
+        there: Mapping[int, Shapes],
         plan: Plan,
         report: "Report",
     ) -> dict[str, Any] | None:
@@ -243,8 +245,8 @@ class Import:
             plan.left_out += 1
             report.warning(f"Left out {name}: {error}")
             return None
-        if isinstance(category, int):
-            known = there.get((place.id, digest(category, made.segmentation, made.keypoints)))
+        if isinstance(category, int) and place.id in there:
+            known = there[place.id].get(digest(category, made.segmentation, made.keypoints))
             if known:
                 annotation_id = known.pop()
                 if annotation_id < 0:  # a deleted one
@@ -361,14 +363,12 @@ def _places(connection: Connection, dataset: Row[Any]) -> dict[str, Place]:
     return {path.removeprefix(root): Place(*more) for path, *more in rows}
 
 
-def _there(
-    connection: Connection, dataset_id: int, image_ids: set[int]
-) -> dict[tuple[int, bytes], list[int]]:
+def _there(connection: Connection, dataset_id: int, image_ids: set[int]) -> dict[int, Shapes]:
     """The annotations on these images by image and shape; those deleted with negative ids, first.
 
     So that a living one is taken as present before a deleted one is restored.
     """
-    found: dict[tuple[int, bytes], list[int]] = defaultdict(list)
+    found: dict[int, Shapes] = defaultdict(lambda: defaultdict(list))
     texts = [cast(annotations.c[name], Text) for name in ("segmentation", "keypoints")]
     asked = (
         select(
@@ -386,7 +386,7 @@ def _there(
     for annotation_id, image_id, category_id, deleted, segmentation, keypoints in rows:
         if image_id in image_ids:
             shape = digest(category_id, decode(segmentation), decode(keypoints))
-            found[image_id, shape].append(-annotation_id if deleted else annotation_id)
+            found[image_id][shape].append(-annotation_id if deleted else annotation_id)
     return found
 
 
@@ -407,7 +407,8 @@ def _row(marked: Marked, made: Content, image_id: int) -> dict[str, Any]:
 
 def _completed(row: dict[str, Any], dataset: Row[Any]) -> dict[str, Any]:
     metadata = dataset.default_annotation_metadata | row["metadata"]
-    return row | {"metadata": _encode(metadata).decode()}
+    row["metadata"] = _encode(metadata).decode() if metadata else "{}"
+    return row
 
 
 def mapped(file: Path) -> mmap:

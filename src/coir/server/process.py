@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -57,6 +58,10 @@ def serve(settings: Settings) -> int:
             # end: they must find a handler that does not kill the process.
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, server.handle_exit)
+        # What lives as long as the process needs no looking after: a collection of all of it took
+        # 160 ms, which every request of the moment waited for.
+        gc.collect()
+        gc.freeze()
         server.run(sockets=[listening])
     return 0 if server.started else 1
 

@@ -5,7 +5,7 @@ Nothing here knows the database. What is absent from the page's message stays as
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
@@ -13,9 +13,12 @@ from coir.geometry import outline
 from coir.paper import PaperError, rings
 from coir.server.answers import invalid, unsuccessful
 from coir.server.parameters import integer, mapping, optional_text
+from coir.server.store.database import json_text
 
 # A session is the time from opening an image to saving it; nobody sits longer than a week.
 MAX_SESSION_MS = 7 * 24 * 3600 * 1000
+# Of what the page may change as it is.
+JSON_CHANGES = ("metadata", "keypoints")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +30,21 @@ class SavedAnnotation:
     sessions: list[dict[str, Any]]
     drawing: list[Any]  # the paper.js object; empty when the outline did not change
 
-    def shape(self, width: int, height: int) -> dict[str, Any]:
-        """The columns that follow from the drawing; none without one."""
-        if not self.drawing:
+    def changed(self, stored: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of the changes that are none yet; ``stored`` has JSON as text."""
+        return {
+            name: value
+            for name, value in self.changes.items()
+            if stored[name] != (json_text(value) if name in JSON_CHANGES else value)
+        }
+
+    def shape(self, width: int, height: int, known: str) -> dict[str, Any]:
+        """The columns that follow from the drawing; none without one, or of the one known.
+
+        The page sends the drawings of all annotations with each save; of those that nobody has
+        touched nothing needs to be computed.
+        """
+        if not self.drawing or json_text(self.drawing) == known:
             return {}
         try:
             made = outline(rings(self.drawing, width, height), width, height)

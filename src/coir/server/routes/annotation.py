@@ -97,6 +97,8 @@ def change(request: Request, annotation_id: int, caller: SignedIn, body: Body) -
         if "segmentation" in values:
             asked = select(images.c.width, images.c.height).where(images.c.id == row.image_id)
             values |= _measured(values["segmentation"], connection.execute(asked).one())
+            if values["segmentation"] != row.segmentation:
+                values["paper_object"] = []  # it shows the outline that was
         row = connection.execute(
             update(annotations)
             .where(annotations.c.id == annotation_id)

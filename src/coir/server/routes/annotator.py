@@ -1,12 +1,25 @@
 """What the annotation page loads and saves."""
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 from fastapi import APIRouter, Request, Response
-from sqlalchemy import ColumnElement, Connection, Row, false, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Text,
+    bindparam,
+    cast,
+    false,
+    select,
+    tuple_,
+    update,
+)
 
-from coir.server import counters, wire
+from coir.server import wire
 from coir.server.access import SignedIn, manages, permissions, visible_dataset, visible_image
 from coir.server.answers import answer, unsuccessful
 from coir.server.category import fields_of
@@ -20,6 +33,9 @@ from coir.server.store.tables import annotations, categories, images, presence, 
 
 router = APIRouter(prefix="/api/annotator")
 
+# Of a stored annotation, as the text that the database has.
+TEXTS = ("metadata", "keypoints", "events", "paper_object")
+THIS = "this_id"  # no column has this name
 # What only a category's creator and administrators change; its colour is everybody's.
 KEYPOINTS = ("keypoint_edges", "keypoint_labels", "keypoint_colors")
 
@@ -63,11 +79,12 @@ def save(request: Request, caller: SignedIn, body: Body) -> Response:
             connection.execute(me.values(preferences=saved.preferences))
         _save_categories(connection, caller, dataset, saved)
         _save_annotations(connection, image, saved.annotations)
+        # The image's counters follow from what a save cannot change: which annotations live, and
+        # of which category.
         changes: dict[str, Any] = {"regenerate_thumbnail": True}
         if saved.metadata is not None:
             changes["metadata"] = saved.metadata
         connection.execute(update(images).where(images.c.id == image.id).values(**changes))
-        counters.refresh(connection, image.id)
     return answer({"success": True, "time_ms": _elapsed(started)})
 
 
@@ -146,23 +163,37 @@ def _save_categories(
 
 
 def _save_annotations(connection: Connection, image: Row[Any], sent: list[SavedAnnotation]) -> None:
-    """The living annotations of the image among those sent; the page may show more."""
-    asked = select(annotations.c.id, annotations.c.events, annotations.c.milliseconds).where(
+    """The living annotations of the image among those sent, where they changed.
+
+    The page may show more. Its drawings are the most that it sends: as the database has them, to
+    be compared and not decoded.
+    """
+    plain = [annotations.c[name] for name in ("id", "color", "isbbox", "milliseconds")]
+    texts = [cast(annotations.c[name], Text).label(name) for name in TEXTS]
+    asked = select(*plain, *texts).where(
         annotations.c.image_id == image.id, annotations.c.deleted == false()
     )
-    stored = {row.id: row for row in connection.execute(asked)}
+    stored = {row["id"]: dict(row) for row in connection.execute(asked).mappings()}
+    alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for one in sent:
         row = stored.get(one.id)
         if row is None:
             continue
-        values = one.changes | one.shape(image.width, image.height)
-        # A message that is sent again is no time spent again.
-        new = [session for session in one.sessions if session not in row.events]
-        if new:
-            values["events"] = row.events + new
-            spent = sum(session["milliseconds"] for session in new)
-            values["milliseconds"] = row.milliseconds + spent
+        values = one.changed(row) | one.shape(image.width, image.height, row["paper_object"])
+        if one.sessions:
+            values |= _time_spent(row, one.sessions)
         if values:
-            connection.execute(
-                update(annotations).where(annotations.c.id == one.id).values(**values)
-            )
+            alike.setdefault(tuple(values), []).append({THIS: one.id} | values)
+    for names, rows in alike.items():
+        changed = update(annotations).where(annotations.c.id == bindparam(THIS))
+        connection.execute(changed.values({name: bindparam(name) for name in names}), rows)
+
+
+def _time_spent(row: Mapping[str, Any], sessions: list[dict[str, Any]]) -> dict[str, Any]:
+    """A message that is sent again is no time spent again."""
+    events = msgspec.json.decode(row["events"])
+    new = [session for session in sessions if session not in events]
+    if not new:
+        return {}
+    spent = sum(session["milliseconds"] for session in new)
+    return {"events": events + new, "milliseconds": row["milliseconds"] + spent}

@@ -6,7 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from sqlalchemy import Engine
+
+_encode = msgspec.json.Encoder().encode
+
+
+def json_text(value: Any) -> str:
+    """What a column with JSON holds: the text that answers have, too."""
+    return _encode(value).decode()
+
+
+# The standard library's encoder took a twentieth of the server's time while people annotate.
+JSON: Mapping[str, Any] = {
+    "json_serializer": json_text,
+    "json_deserializer": msgspec.json.Decoder().decode,
+}
 
 
 @dataclass(frozen=True, slots=True)

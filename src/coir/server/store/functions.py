@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Boolean, Cast, Integer, LargeBinary, Text, bindparam, cast
+from sqlalchemy import JSON, BigInteger, Boolean, Integer, LargeBinary, Text
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -100,11 +100,6 @@ class next_xid(FunctionElement[int]):  # noqa: N801
 
     type = BigInteger()
     inherit_cache = True
-
-
-def written(name: str) -> Cast[Any]:
-    """The parameter of this name, which holds JSON as a text, for a column with JSON."""
-    return cast(bindparam(name, type_=Text()), JSON_TEXT)
 
 
 Compiled = dict[str, Any]

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from coir.server.settings import StartError
-from coir.server.store.database import Database
+from coir.server.store.database import JSON, Database
 
 SCHEMES = ("postgresql", "postgres")
 # Who writes holds it until the transaction has ended and its rows are seen (docs/adr/0010). The
@@ -76,6 +76,7 @@ def opened(url: str) -> Database:
         pool_pre_ping=True,
         insertmanyvalues_page_size=ROWS,
         hide_parameters=True,
+        **JSON,
     )
     # Rows that are inserted together go in few statements, and their triggers run as often.
     engine.dialect.use_insertmanyvalues_wo_returning = True

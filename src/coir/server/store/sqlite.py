@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from coir.server.store.database import Database
+from coir.server.store.database import JSON, Database
 
 # Another process (a backup, a second server starting) may hold the write lock for a while.
 BUSY_TIMEOUT_MS = 30_000
@@ -34,7 +34,7 @@ def opened(path: Path, synchronous: str = SYNCHRONOUS) -> Database:
     # No limit above the pool: the server's thread limit bounds it, and waiting for a connection
     # while holding another would deadlock.
     engine = create_engine(
-        f"sqlite:///{path}", pool_size=8, max_overflow=-1, hide_parameters=True
+        f"sqlite:///{path}", pool_size=8, max_overflow=-1, hide_parameters=True, **JSON
     )  # errors are logged, and what fails may be a hash
 
     @event.listens_for(engine, "connect")
