@@ -28,8 +28,8 @@ CONTRACT = {
 # Not from `coir` itself, which imports the client.
 VERSION = version("coir")
 # What the original lacks: `ids` and `changes` are GET /api/dataset/{id}/ids and …/changes, `fields`
-# a parameter of `/data`, `tokens` is /api/user/tokens.
-FEATURES = ("ids", "fields", "tokens", "changes")
+# a parameter of `/data`, `tokens` is /api/user/tokens, `coco` that …/coco takes id__gte and id__lt.
+FEATURES = ("ids", "fields", "tokens", "changes", "coco")
 
 
 @router.get("/")
