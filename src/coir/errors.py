@@ -10,7 +10,9 @@
     ├── PermissionDenied          8  visible, but not allowed
     ├── ServerFailed              9  the server answered with an error of its own
     ├── IncompleteScan           10  a listing ended without proof that it is whole
-    └── IncompleteUpload         11  some files were not uploaded
+    ├── IncompleteUpload         11  some files were not uploaded
+    ├── IncompleteSync           12  of some images annotations or files could not be fetched
+    └── SyncStopped              13  more would be removed than is allowed; nothing was
 
 The message is one sentence on what happened; ``hint`` is the next thing to try. Neither
 ever holds a password or a cookie.
@@ -27,10 +29,12 @@ __all__ = [
     "ConnectionFailed",
     "DatasetNotFound",
     "IncompleteScan",
+    "IncompleteSync",
     "IncompleteUpload",
     "InvalidRequest",
     "PermissionDenied",
     "ServerFailed",
+    "SyncStopped",
     "TLSFailed",
     "UnexpectedAnswer",
 ]
@@ -130,6 +134,29 @@ class IncompleteUpload(CoirError):
     """Some files were refused, or could not be sent; ``report`` says what became of each."""
 
     exit_code = 11
+
+    def __init__(self, message: str, *, hint: str = "", report: Any) -> None:
+        super().__init__(message, hint=hint)
+        self.report = report
+
+
+class IncompleteSync(CoirError):
+    """Of some images annotations or files could not be fetched; ``report`` says what was done.
+
+    The rest of the mirror is like the server, and the next sync tries those images again.
+    """
+
+    exit_code = 12
+
+    def __init__(self, message: str, *, hint: str = "", report: Any) -> None:
+        super().__init__(message, hint=hint)
+        self.report = report
+
+
+class SyncStopped(CoirError):
+    """More images would be removed from a mirror than is allowed; ``report`` says what would be."""
+
+    exit_code = 13
 
     def __init__(self, message: str, *, hint: str = "", report: Any) -> None:
         super().__init__(message, hint=hint)

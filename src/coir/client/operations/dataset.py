@@ -28,6 +28,8 @@ from coir.model import (
 
 __all__ = ["DatasetCalls"]
 
+NOT_FOUND = 404
+
 
 class DatasetCalls(Reach[Way]):
     """What a dataset can be asked; ``info`` is what the server told of it when it was found.
@@ -161,12 +163,14 @@ class DatasetCalls(Reach[Way]):
         return decoded(request, (yield request), Started)
 
     @call
-    def coco(self) -> Operation[Coco]:
+    def coco(self, *, from_id: int | None = None, below_id: int | None = None) -> Operation[Coco]:
         """Give the annotated images and their annotations, in memory.
 
-        ``GET /api/dataset/{id}/coco``.
+        ``GET /api/dataset/{id}/coco``. Those of the images with ids from ``from_id`` on and below
+        ``below_id``, on servers that name ``coco`` among their features; the original gives all.
         """
-        request = Request("GET", self._path("/coco"))
+        params = query(id__gte=from_id, id__lt=below_id)
+        request = Request("GET", self._path("/coco"), params)
         return decoded(request, (yield request), Coco)
 
     @call
@@ -248,6 +252,7 @@ class DatasetCalls(Reach[Way]):
         Raises:
             InvalidRequest: the cursor is none of this dataset's, or has expired: read everything
                 again; or the server has no such feed.
+            DatasetNotFound: it is not there any more.
 
         """
         params = query(since=since, limit=limit, wait=wait)
@@ -257,4 +262,7 @@ class DatasetCalls(Reach[Way]):
             params,
             read_timeout=READ_TIMEOUT + (wait or 0),
         )
-        return decoded(request, (yield request), Changes)
+        answer = yield request
+        if answer.status == NOT_FOUND:
+            yield from routes.visible(self.info.id)
+        return decoded(request, answer, Changes)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from starlette.datastructures import UploadFile
 
 from coir.coco import CocoError, read
@@ -22,6 +22,7 @@ from coir.server.parameters import parsed_integer, query
 from coir.server.selection import Folder
 from coir.server.sessions import Caller
 from coir.server.state import ServerState, state_of
+from coir.server.store.conditions import where
 from coir.server.store.tables import exports
 from coir.server.stream import Stream
 
@@ -30,6 +31,8 @@ router = APIRouter(prefix="/api/dataset")
 # A million annotations take half a minute to make; the rest is for slow connections. Meanwhile
 # the database cannot fold its log into its file: who is slower still asks for an export.
 SECONDS = 600.0
+# The part of a dataset that is asked for, where it is not the whole.
+WINDOW = ("id__gte", "id__lt")
 # How a flag that cannot be read is refused; the first as recorded.
 WORDS = {"with_empty_images": "Export with un-annotated images", "dry_run": "Report only"}
 
@@ -37,7 +40,13 @@ WORDS = {"with_empty_images": "Export with un-annotated images", "dry_run": "Rep
 @router.get("/{dataset_id:id}/coco")
 def coco(request: Request, dataset_id: int, caller: SignedIn) -> Response:
     """The annotated images of a dataset and their annotations, of one instant."""
-    pieces = _pieces(state_of(request), caller, dataset_id)
+    given = query(request)
+    # The original takes no parameter here; others are passed over, as it does.
+    try:
+        conditions = parse({name: given[name] for name in WINDOW if name in given})
+    except FilterError as error:
+        raise invalid(error.errors) from None
+    pieces = _pieces(state_of(request), caller, dataset_id, where(conditions))
     first = next(pieces)  # here a refusal is still an answer
     return Stream(_all(first, pieces), SECONDS)
 
@@ -50,13 +59,15 @@ def _all(first: bytes, rest: Generator[bytes]) -> Generator[bytes]:
         rest.close()
 
 
-def _pieces(state: ServerState, caller: Caller, dataset_id: int) -> Generator[bytes]:
+def _pieces(
+    state: ServerState, caller: Caller, dataset_id: int, within: ColumnElement[bool]
+) -> Generator[bytes]:
     if not state.snapshots.acquire(blocking=False):
         raise refused("Too many large answers are being read; ask again, or start an export.", 503)
     try:
         with state.store.read() as connection:
             dataset = downloaded_dataset(connection, caller, dataset_id)
-            yield from Contents(connection, dataset, WHOLE).pieces()
+            yield from Contents(connection, dataset, WHOLE, within=within).pieces()
     finally:
         state.snapshots.release()
 

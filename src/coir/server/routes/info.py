@@ -28,8 +28,9 @@ CONTRACT = {
 # Not from `coir` itself, which imports the client.
 VERSION = version("coir")
 # What the original lacks: `ids` and `changes` are GET /api/dataset/{id}/ids and …/changes, `fields`
-# and `cursor` parameters of `/data`, `tokens` is /api/user/tokens.
-FEATURES = ("ids", "fields", "cursor", "tokens", "changes")
+# and `cursor` parameters of `/data`, `tokens` is /api/user/tokens, `coco` that …/coco takes id__gte
+# and id__lt.
+FEATURES = ("ids", "fields", "cursor", "tokens", "changes", "coco")
 
 
 @router.get("/")

@@ -1,0 +1,154 @@
+"""Fetches the annotations of images that are due, a few requests at a time.
+
+There are three ways to them, with the same result: coir's own server gives those of many images in
+one answer; the original gives an image's as COCO; and who may not download gets them from what the
+annotation page loads. The mirror holds what is in COCO: what has an outline or keypoints, and a
+category.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from coir.client.crew import each
+from coir.client.operations import Annotator, DatasetCalls, Images
+from coir.client.transport import Transport
+from coir.errors import InvalidRequest, PermissionDenied, ServerFailed
+from coir.mirror.counts import Counts
+from coir.mirror.record import AnnotationRecord, annotation_record
+from coir.mirror.store import Store
+from coir.mirror.windows import grouped
+from coir.model import Annotation, CocoAnnotation
+
+__all__ = ["Annotations"]
+
+# Images whose annotations come in one answer, and those that are stored in one transaction.
+TOGETHER = 500
+BATCH = 200
+# The longest that what was fetched waits to be stored: a kill takes back no more.
+SECONDS = 1.0
+# The original's answer where one image's annotations make it stumble: others are not concerned.
+BROKEN = 500
+
+Watch = Callable[[str, int, int | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The annotations of some images."""
+
+    image_ids: Sequence[int]
+    records: list[AnnotationRecord]
+
+
+@dataclass
+class Annotations:
+    """Fetches annotations for one sync."""
+
+    dataset: DatasetCalls[Transport]
+    in_bulk: bool
+    store: Store
+    sync: int
+    counts: Counts
+    concurrency: int = 4
+    watch: Watch | None = None
+    may_download: bool = True
+
+    def due(self) -> None:
+        """Fetch those of all images that are due.
+
+        Raises:
+            CoirError: the server cannot be reached, or fails; what was stored stays.
+
+        """
+        total = self.store.number_due("annotations")
+        self._fetch(self._groups(), total)
+
+    def again(self, image_ids: Sequence[int], until: float = float("inf")) -> None:
+        """Fetch those of these images, until a moment of the monotonic clock."""
+
+        def groups() -> Iterator[Sequence[int]]:
+            for one in image_ids:
+                if time.monotonic() >= until:
+                    return
+                yield [one]
+
+        self._fetch(groups(), len(image_ids))
+
+    def _groups(self) -> Iterator[Sequence[int]]:
+        after = 0
+        while ids := self.store.due("annotations", after):
+            if self.in_bulk:
+                for window in grouped(ids, widest=TOGETHER):
+                    yield self.store.image_ids(window.start, window.stop)
+            else:
+                for one in ids:
+                    yield [one]
+            after = ids[-1]
+
+    def _fetch(self, groups: Iterator[Sequence[int]], total: int) -> None:
+        waiting: list[Fetched] = []
+        done, last = 0, time.monotonic()
+        for end in each(self._one, groups, self.concurrency):
+            done += len(end.item)
+            self.counts.requests += 1
+            if isinstance(end.error, InvalidRequest):
+                continue  # it is gone meanwhile: the next listing says so
+            if isinstance(end.error, ServerFailed) and end.error.status == BROKEN:
+                self.counts.images_failed += len(end.item)
+                for image_id in end.item:
+                    self.store.trouble(image_id, end.error.message)
+                continue
+            waiting.append(end.result)
+            if self.watch is not None:
+                self.watch("annotations", done, total)
+            if len(waiting) >= BATCH or time.monotonic() - last > SECONDS:
+                self._store(waiting)
+                waiting, last = [], time.monotonic()
+        self._store(waiting)
+
+    def _store(self, fetched: Sequence[Fetched]) -> None:
+        if fetched:
+            ids = [one for part in fetched for one in part.image_ids]
+            records = (one for part in fetched for one in part.records)
+            self.store.put_annotations(self.sync, self.counts, ids, records)
+
+    def _one(self, image_ids: Sequence[int]) -> Fetched:
+        try:
+            if self.in_bulk:
+                told = self.dataset.coco(from_id=image_ids[0], below_id=image_ids[-1] + 1)
+                return Fetched(image_ids, list(map(annotation_record, told.annotations)))
+            if self.may_download:
+                told = Images(self.dataset.transport).coco(image_ids[0])
+                return Fetched(image_ids, list(map(annotation_record, told.annotations)))
+        except PermissionDenied:
+            self.may_download = self.in_bulk = False
+        parts = [self._loaded(one) for one in image_ids]
+        return Fetched(image_ids, [one for part in parts for one in part])
+
+    def _loaded(self, image_id: int) -> list[AnnotationRecord]:
+        page = Annotator(self.dataset.transport).load(image_id)
+        return [
+            annotation_record(_as_coco(one))
+            for category in page.categories
+            for one in category.annotations
+            if one.segmentation or one.keypoints
+        ]
+
+
+def _as_coco(told: Annotation) -> CocoAnnotation:
+    return CocoAnnotation(
+        id=told.id,
+        image_id=told.image_id,
+        category_id=told.category_id,
+        segmentation=told.segmentation,
+        area=told.area,
+        bbox=told.bbox,
+        iscrowd=told.iscrowd,
+        isbbox=told.isbbox,
+        color=told.color,
+        metadata=told.metadata,
+        keypoints=told.keypoints,
+    )

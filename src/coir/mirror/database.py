@@ -1,0 +1,220 @@
+"""The database of a mirror: one SQLite file, which is the truth.
+
+Whatever belongs together (rows, what they were before, and how far the sync is) is written in one
+transaction, so that a process that is killed at any instant leaves a mirror that goes on.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from coir.errors import CoirError, InvalidRequest
+
+__all__ = ["Database", "keep", "translated"]
+
+# "coir", so that `file` and SQLite know whose it is; and the version of the tables.
+APPLICATION_ID = 0x636F6972
+VERSION = 1
+# Another program that reads may hold the file for a moment.
+BUSY_SECONDS = 30.0
+
+TABLES = """
+CREATE TABLE mirror (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE syncs (
+    id INTEGER PRIMARY KEY,
+    mode TEXT NOT NULL,            -- full, quick or feed
+    state TEXT NOT NULL,           -- reading, ready, applied, done or stopped
+    started INTEGER NOT NULL,      -- milliseconds since 1970
+    finished INTEGER,
+    cursor TEXT,                   -- where the change feed is to be followed from
+    counts TEXT NOT NULL DEFAULT '{}',
+    certificate TEXT
+);
+CREATE TABLE images (
+    id INTEGER PRIMARY KEY,
+    file_name TEXT NOT NULL,
+    path TEXT,
+    width INTEGER,
+    height INTEGER,
+    annotated INTEGER NOT NULL,
+    num_annotations INTEGER NOT NULL,
+    annotations_due INTEGER NOT NULL,   -- whether its annotations are to be fetched
+    annotations_at INTEGER NOT NULL DEFAULT 0,  -- the sync that fetched them last
+    file_due INTEGER NOT NULL,     -- whether its file is to be fetched, or asked after
+    place TEXT,                    -- below images/, once there is a file
+    place_key TEXT UNIQUE,
+    size INTEGER,
+    sha256 TEXT,
+    etag TEXT,
+    trouble TEXT                   -- why its annotations or its file could not be fetched
+);
+CREATE INDEX images_annotations_due ON images (id) WHERE annotations_due;
+CREATE INDEX images_file_due ON images (id) WHERE file_due;
+CREATE INDEX images_annotations_at ON images (annotations_at, id);
+CREATE TABLE annotations (
+    id INTEGER PRIMARY KEY,
+    image_id INTEGER NOT NULL,
+    category_id INTEGER,
+    body TEXT NOT NULL             -- an AnnotationRecord as JSON
+);
+CREATE INDEX annotations_image ON annotations (image_id, id);
+CREATE TABLE categories (id INTEGER PRIMARY KEY, name TEXT NOT NULL, body TEXT NOT NULL);
+CREATE TABLE versions (
+    kind TEXT NOT NULL,            -- image, annotation or category
+    id INTEGER NOT NULL,
+    sync INTEGER NOT NULL,
+    before TEXT,                   -- the record before that sync; NULL where there was none
+    PRIMARY KEY (kind, id, sync)
+) WITHOUT ROWID;
+CREATE INDEX versions_sync ON versions (sync);
+CREATE TABLE tombstones (
+    kind TEXT NOT NULL,
+    id INTEGER NOT NULL,
+    sync INTEGER NOT NULL,         -- the sync that saw that it is gone
+    body TEXT NOT NULL,            -- the last record
+    PRIMARY KEY (kind, id)
+) WITHOUT ROWID;
+CREATE TABLE plan (id INTEGER PRIMARY KEY, action TEXT NOT NULL);
+"""
+
+
+class Database:
+    """The connection to a mirror's database.
+
+    Args:
+        path: the file.
+        create: whether to make it where it is not there.
+
+    Raises:
+        InvalidRequest: it is not there, or no mirror's.
+        CoirError: it was written by a newer coir, or cannot be opened.
+
+    """
+
+    def __init__(self, path: Path, *, create: bool = False) -> None:
+        self.path = path
+        if not create and not path.is_file():
+            raise InvalidRequest(
+                f"There is no mirror in {path.parent}.",
+                hint="Make one with: coir sync DATASET DIR",
+            )
+        with translated(path):
+            if create:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            # Threads fetch; only the one that opened it writes.
+            self._connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+        try:
+            with translated(path):
+                self._prepare(create=create)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def rows(self, sql: str, parameters: Any = ()) -> Iterator[tuple[Any, ...]]:
+        """Give the rows of a query, as they are read."""
+        with translated(self.path):
+            yield from self._connection.execute(sql, parameters)
+
+    def value(self, sql: str, parameters: Any = ()) -> Any:
+        """Give the first value of the first row; None where there is none."""
+        with translated(self.path):
+            row = self._connection.execute(sql, parameters).fetchone()
+        return None if row is None else row[0]
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """Give a transaction: whole at the end of the block, or nothing of it."""
+        with translated(self.path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Let all that is read in the block be of one instant."""
+        with translated(self.path):
+            self._connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._connection.execute("COMMIT")
+
+    def setting(self, key: str, kind: Any = Any) -> Any:
+        """Give a setting of the mirror; None where it was never set."""
+        text = self.value("SELECT value FROM mirror WHERE key = ?", (key,))
+        return None if text is None else msgspec.json.decode(text, type=kind)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def _prepare(self, *, create: bool) -> None:
+        connection = self._connection
+        known = connection.execute("PRAGMA application_id").fetchone()[0]
+        empty = not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if known != APPLICATION_ID and not (empty and create):
+            raise InvalidRequest(
+                f"{self.path} is not the database of a mirror.", hint="Give another folder."
+            )
+        # A power failure may take back the last transactions, and damages nothing: data and
+        # progress go back together, and the next sync does it again.
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        if empty:
+            connection.executescript(
+                f"BEGIN; {TABLES} PRAGMA application_id = {APPLICATION_ID}; "
+                f"PRAGMA user_version = {VERSION}; COMMIT;"
+            )
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > VERSION:
+            raise CoirError(
+                f"{self.path} was written by a newer version of coir.",
+                hint="Upgrade coir on this machine; nothing was changed.",
+            )
+
+
+def keep(connection: sqlite3.Connection, key: str, value: Any) -> None:
+    """Set a setting of the mirror."""
+    connection.execute(
+        "INSERT OR REPLACE INTO mirror VALUES (?, ?)", (key, msgspec.json.encode(value).decode())
+    )
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn what SQLite raises into coir's errors.
+
+    Raises:
+        CoirError: the file cannot be read or written; what was committed is untouched.
+
+    """
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        message, hint = _words(error, path)
+        raise CoirError(message, hint=hint) from error
+    except OSError as error:
+        raise CoirError(f"{path} cannot be opened: {error.strerror}.") from error
+
+
+def _words(error: sqlite3.DatabaseError, path: Path) -> tuple[str, str]:
+    match getattr(error, "sqlite_errorcode", 0) & 0xFF:
+        case sqlite3.SQLITE_FULL:
+            return f"The disk with {path} is full.", "Free some space, and run it again."
+        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
+            return f"{path} cannot be written.", "Look at the owner and permissions of the folder."
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return f"{path} is in use by another program.", "Wait for it, and run it again."
+        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+            return f"{path} is damaged, or no database.", "Restore it from a backup, or sync anew."
+    return f"{path} cannot be used: {error}.", "Look at the disk and its permissions."

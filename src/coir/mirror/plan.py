@@ -1,0 +1,167 @@
+"""What a sync would do: decided from what the mirror holds and what the server says.
+
+Pure: it knows neither the network nor the database. Actions come in ascending order of ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import msgspec
+
+from coir.mirror.record import ImageRecord
+
+__all__ = ["Action", "Add", "Change", "Limits", "Look", "MaxDelete", "Remove", "Tally", "compare",
+           "obstacle"]  # fmt: skip
+
+# So many may always go: of a small dataset a few images are a large part.
+ALWAYS_ALLOWED = 10
+
+
+class Add(msgspec.Struct, frozen=True, tag_field="action", tag="add"):
+    """An image that the mirror does not have; ``file`` says that its file is to be fetched."""
+
+    image: ImageRecord
+
+    @property
+    def id(self) -> int:
+        """The id of the image."""
+        return self.image.id
+
+
+class Change(msgspec.Struct, frozen=True, tag_field="action", tag="change"):
+    """An image whose row differs; ``image`` is as it is on the server."""
+
+    image: ImageRecord
+
+    @property
+    def id(self) -> int:
+        """The id of the image."""
+        return self.image.id
+
+
+class Remove(msgspec.Struct, frozen=True, tag_field="action", tag="remove"):
+    """An image that the server does not have any more."""
+
+    id: int
+
+
+class Look(msgspec.Struct, frozen=True, tag_field="action", tag="look"):
+    """An image whose annotations, or file, may differ though its row does not."""
+
+    id: int
+    annotations: bool = False
+    file: bool = False
+
+
+Action: TypeAlias = Add | Change | Remove | Look
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many images a plan adds, changes, removes, looks at, and leaves as they are."""
+
+    added: int = 0
+    changed: int = 0
+    removed: int = 0
+    looked_at: int = 0
+    unchanged: int = 0
+
+    def count(self, action: Action) -> None:
+        """Count an action."""
+        match action:
+            case Add():
+                self.added += 1
+            case Change():
+                self.changed += 1
+            case Remove():
+                self.removed += 1
+            case Look():
+                self.looked_at += 1
+
+
+def compare(
+    here: Iterable[ImageRecord], there: Iterable[ImageRecord], tally: Tally
+) -> Iterator[Action]:
+    """Give what makes the one like the other; both ascend by id, and the tally is kept.
+
+    What a row of the server does not tell (None) is no difference.
+    """
+    ours = iter(here)
+    mine = next(ours, None)
+    for theirs in there:
+        while mine is not None and mine.id < theirs.id:
+            yield from _counted(Remove(mine.id), tally)
+            mine = next(ours, None)
+        if mine is None or mine.id > theirs.id:
+            yield from _counted(Add(theirs), tally)
+            continue
+        wanted = told(theirs, mine)
+        if wanted == mine:
+            tally.unchanged += 1
+        else:
+            yield from _counted(Change(wanted), tally)
+        mine = next(ours, None)
+    while mine is not None:
+        yield from _counted(Remove(mine.id), tally)
+        mine = next(ours, None)
+
+
+def told(there: ImageRecord, here: ImageRecord) -> ImageRecord:
+    """Give the server's record, with what it does not tell as it is here."""
+    if there.path is not None:
+        return there
+    return msgspec.structs.replace(there, path=here.path, width=here.width, height=here.height)
+
+
+def _counted(action: Action, tally: Tally) -> Iterator[Action]:
+    tally.count(action)
+    yield action
+
+
+@dataclass(frozen=True, slots=True)
+class MaxDelete:
+    """The most images that a sync may remove: a number, or a part of those in the mirror."""
+
+    number: int | None = None
+    percent: float | None = None
+
+    def allows(self, removed: int, held: int) -> bool:
+        """Whether so many of those held may go."""
+        if self.number is not None:
+            return removed <= self.number
+        return removed <= max(ALWAYS_ALLOWED, held * (self.percent or 0.0) / 100)
+
+    def __str__(self) -> str:
+        return str(self.number) if self.number is not None else f"{self.percent:g}%"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a plan may do without being asked again."""
+
+    max_delete: MaxDelete = MaxDelete(percent=20.0)
+    allow_empty: bool = False
+
+
+def obstacle(tally: Tally, held: int, limits: Limits) -> tuple[str, str] | None:
+    """Say what keeps a plan from being carried out, and which flag allows it; None for nothing.
+
+    ``held`` is how many images the mirror holds.
+    """
+    if held and tally.removed == held and not tally.added and not limits.allow_empty:
+        return (
+            f"The server lists no image any more, and the mirror holds {held:,}.",
+            "If the dataset was emptied on purpose, add --allow-empty.",
+        )
+    if limits.allow_empty and tally.removed == held:
+        return None
+    if not limits.max_delete.allows(tally.removed, held):
+        return (
+            f"{tally.removed:,} of {held:,} images would be removed, and --max-delete is "
+            f"{limits.max_delete}.",
+            f"If they were deleted on purpose, add --max-delete {tally.removed}.",
+        )
+    return None

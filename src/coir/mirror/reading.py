@@ -1,0 +1,264 @@
+"""How a sync looks at the server: the whole listing, counts of ranges, or the change feed.
+
+Each way only decides where to look. What differs there is decided by `plan.compare`, the same for
+all, so that a mirror holds the same whichever way it was kept.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+
+from coir.client import Dataset, routes
+from coir.client.crew import each
+from coir.client.transport import Transport
+from coir.mirror.plan import Action, Add, Change, Look, Remove, Tally, compare
+from coir.mirror.ranges import search
+from coir.mirror.record import ImageRecord, image_record
+from coir.mirror.store import Store
+from coir.mirror.windows import WIDEST, count, grouped, rows
+from coir.model import Change as Entry
+from coir.model import Image
+from coir.scan import Certificate, Filter, Progress, Scan
+from coir.scan.ask import Window
+from coir.scan.details import Filler
+from coir.scan.filter import Compiled
+from coir.scan.prices import Prices
+
+__all__ = ["FIELDS", "Reader"]
+
+# What a mirror wants to know beyond the listing's own columns.
+FIELDS = ("path", "width", "height")
+# The claims of a certificate by which what is not listed is not there.
+PROVEN = {"S3", "S6"}
+# Images whose further fields are filled in together.
+BATCH = 2_000
+# Entries of the feed in one answer: the most that the server gives.
+ENTRIES = 10_000
+
+Watch = Callable[[str, int, int | None], None]
+
+
+@dataclass
+class Reader:
+    """Reads one dataset for one mirror; ``seconds`` and ``certificate`` are of the listing."""
+
+    dataset: Dataset
+    where: Filter
+    compiled: Compiled
+    transport: Transport
+    store: Store
+    tally: Tally
+    prices: Prices
+    concurrency: int = 4
+    max_rps: float | None = None
+    watch: Watch | None = None
+    certificate: Certificate | None = None
+    seconds: float = 0.0
+    requests: int = 0
+    _expected: int = field(default=0, init=False)
+
+    # -- everything ---------------------------------------------------------------------
+
+    def listing(self, progress: Path | None) -> Iterator[Action]:
+        """Compare every image, by a scan that keeps its progress in a file.
+
+        Raises:
+            IncompleteScan: there is no proof that the listing is whole.
+
+        """
+        started = time.monotonic()
+        told = FIELDS if "fields" in self.dataset.server.info.features else ()
+        scan = Scan(
+            self.dataset,
+            self.where,
+            fields=told,
+            concurrency=self.concurrency,
+            max_rps=self.max_rps,
+            resume=progress,
+            watch=self._progress,
+        )
+        held = self.store.held()
+        gone: list[int] = []
+        with scan:
+            there = map(image_record, scan)
+            for action in self._whole(compare(self.store.images(), there, self.tally), held):
+                if isinstance(action, Remove):
+                    gone.append(action.id)
+                else:
+                    yield action
+        self.certificate = scan.certificate
+        self.requests += scan.certificate.requests
+        self.seconds = time.monotonic() - started
+        yield from self._gone(gone, proven=bool(PROVEN & set(scan.certificate.claims)))
+
+    def _gone(self, ids: Sequence[int], *, proven: bool) -> Iterator[Action]:
+        """Remove what the listing did not have; where that proves little, after a second look."""
+        if proven:
+            yield from map(Remove, ids)
+            return
+        self.tally.removed -= len(ids)
+        looked = Reader.within(replace(self, tally=Tally()), grouped(ids))
+        wanted = set(ids)
+        for action in looked:
+            if action.id in wanted and not isinstance(action, Add):
+                self.tally.count(action)
+                yield action
+
+    def _progress(self, now: Progress) -> None:
+        self._expected = now.expected or 0
+        if self.watch is not None:
+            self.watch(now.phase.value, now.read, now.expected)
+
+    def _whole(self, actions: Iterator[Action], held: int) -> Iterator[Action]:
+        """Fill in what the rows of new images do not tell; those that are gone are left out."""
+        filler = Filler(self.dataset.info.id, FIELDS)
+        while batch := list(islice(actions, BATCH)):
+            lacking = [
+                one.image for one in batch if isinstance(one, Add) and one.image.path is None
+            ]
+            if not lacking:
+                yield from batch
+                continue
+            expected = max(len(lacking), self._expected - held)
+            filled = self.transport.run(filler.filled([_row(one) for one in lacking], expected))
+            known = {row.id: image_record(row) for row in filled}
+            for one in batch:
+                if not (isinstance(one, Add) and one.id in known):
+                    yield one
+                elif known[one.id].path is not None:
+                    yield Add(known[one.id])
+                else:
+                    self.tally.added -= 1
+
+    # -- what counts show ---------------------------------------------------------------
+
+    def quick(self) -> Iterator[Action]:
+        """Compare new images, and the ranges whose counts say that something is gone."""
+        newest, total = self._highest()
+        held, last = self.store.held(), self.store.newest()
+        known = Window(0, last + 1)
+        below = total if newest <= last else self._count(known)
+        windows: list[Window] = []
+        if below != held:
+            windows += self._differing(known, below)
+        if newest > last:
+            windows += _pieces(Window(last + 1, newest + 1), total - below)
+        yield from self._whole(self.within(sorted(windows)), held)
+        self.tally.unchanged = held - self.tally.removed - self.tally.changed
+
+    def _highest(self) -> tuple[int, int]:
+        started = time.monotonic()
+        params = {**self.compiled.params, "page": "1", "limit": "1", "order": "-id"}
+        page = self.transport.run(routes.images(self.dataset.info.id, params, Image))
+        self.requests += 1
+        self.prices.counted(page.total, time.monotonic() - started)
+        return (page.images[0].id if page.images else 0), page.total
+
+    def _count(self, window: Window) -> int:
+        started = time.monotonic()
+        number = self.transport.run(count(self.dataset.info.id, self.compiled, window))
+        self.requests += 1
+        self.prices.counted(number, time.monotonic() - started)
+        return number
+
+    def _differing(self, window: Window, counted: int) -> list[Window]:
+        searching = search(self.store.image_ids(), window, counted, self.prices)
+        answer: int | None = None
+        with closing(searching):
+            try:
+                while True:
+                    asked = next(searching) if answer is None else searching.send(answer)
+                    answer = self._count(asked)
+            except StopIteration as stop:
+                found: list[Window] = stop.value
+        return [
+            piece
+            for one in found
+            for piece in _pieces(one, self.store.held_in(one.start, one.stop))
+        ]
+
+    # -- what the feed tells ------------------------------------------------------------
+
+    def feed(self, cursor: str) -> tuple[Iterator[Action], str]:
+        """Compare what the change feed tells of; gives the actions, and the next cursor.
+
+        Raises:
+            InvalidRequest: the cursor has expired: everything is to be read.
+
+        """
+        touched: dict[int, Look] = {}
+        while True:
+            answer = self.dataset.changes(cursor, limit=ENTRIES)
+            self.requests += 1
+            for entry in answer.changes:
+                _touch(entry, touched)
+            cursor = answer.cursor
+            if not answer.more:
+                break
+        return self._followed(touched), cursor
+
+    def _followed(self, touched: dict[int, Look]) -> Iterator[Action]:
+        held = self.store.held()
+        for action in self.within(grouped(sorted(touched))):
+            look = touched.get(action.id)
+            yield action
+            if look is None:
+                continue
+            del touched[action.id]
+            if isinstance(action, Change):
+                yield look
+        for image_id in sorted(touched):
+            if self.store.image(image_id) is not None:
+                self.tally.looked_at += 1
+                yield touched[image_id]
+        self.tally.unchanged = held - self.tally.removed - self.tally.changed
+
+    # -- windows ------------------------------------------------------------------------
+
+    def within(self, windows: Iterable[Window]) -> Iterator[Action]:
+        """Compare some windows, which ascend; the answers are all there before the first action."""
+        asked = list(windows)
+        there: dict[Window, list[Image]] = {}
+        waiting = iter(asked)
+        wanted = next(waiting, None)
+        for done in each(self._rows, asked, self.concurrency):
+            there[done.item] = done.result
+            while wanted is not None and wanted in there:
+                here = self.store.images(wanted.start, wanted.stop)
+                yield from compare(here, map(image_record, there.pop(wanted)), self.tally)
+                wanted = next(waiting, None)
+
+    def _rows(self, window: Window) -> list[Image]:
+        self.requests += 1
+        return self.transport.run(rows(self.dataset.info.id, self.compiled, window))
+
+
+def _touch(entry: Entry, touched: dict[int, Look]) -> None:
+    """Enter what an entry says of an image; categories are looked at anyhow."""
+    image_id = entry.image_id if entry.kind == "annotation" else entry.id
+    if entry.kind == "category" or image_id is None:
+        return
+    before = touched.get(image_id, Look(image_id))
+    touched[image_id] = Look(
+        image_id,
+        annotations=before.annotations or entry.kind == "annotation" or entry.change == "restored",
+        file=before.file or entry.kind == "image",
+    )
+
+
+def _row(image: ImageRecord) -> Image:
+    return Image(image.id, image.file_name, image.annotated, (), image.num_annotations)
+
+
+def _pieces(window: Window, images: int) -> Iterator[Window]:
+    """Cut a window with so many images; stretches without any cost nothing."""
+    width = max(WIDEST, window.width * WIDEST // max(1, images))
+    rest: Window | None = window
+    while rest is not None:
+        piece, rest = rest.cut(width)
+        yield piece

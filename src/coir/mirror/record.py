@@ -1,0 +1,110 @@
+"""What a mirror holds of a dataset: the values of its rows.
+
+Only what every server tells, and what does not change by being looked at, is part of a record: two
+mirrors of the same dataset hold the same records, however they came to them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from coir.model import CategoryInfo, CocoAnnotation, Image
+
+__all__ = ["AnnotationRecord", "CategoryRecord", "ImageRecord", "annotation_record",
+           "category_record", "image_record"]  # fmt: skip
+
+
+class ImageRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """An image: width and height in pixels, ``path`` as on the server, None where unknown."""
+
+    id: int
+    file_name: str
+    path: str | None = None
+    width: int | None = None
+    height: int | None = None
+    annotated: bool = False
+    num_annotations: int = 0
+
+
+class CategoryRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A category; ``keypoint_edges`` are pairs of labels, counted from 1."""
+
+    id: int
+    name: str
+    supercategory: str = ""
+    color: str | None = None
+    metadata: dict[str, Any] = {}
+    keypoint_labels: tuple[str, ...] = ()
+    keypoint_edges: tuple[tuple[int, ...], ...] = ()
+    keypoint_colors: tuple[str | None, ...] = ()
+
+
+class AnnotationRecord(msgspec.Struct, frozen=True):
+    """An annotation as COCO has it: pixels, and square pixels for the area.
+
+    ``segmentation`` is a list of polygons, each x, y, x, y, …; ``bbox`` is x, y, width, height;
+    ``keypoints`` x, y, visibility of each.
+    """
+
+    id: int
+    image_id: int
+    category_id: int | None
+    segmentation: Any
+    area: float
+    bbox: tuple[float, ...]
+    iscrowd: bool
+    isbbox: bool
+    color: str | None
+    metadata: dict[str, Any]
+    keypoints: tuple[float, ...]
+
+
+def image_record(row: Image, known: ImageRecord | None = None) -> ImageRecord:
+    """Give the record of a listed image; what the row does not tell is as it was known."""
+    record = ImageRecord(
+        id=row.id,
+        file_name=row.file_name,
+        path=None if row.path is UNSET else row.path,
+        width=None if row.width is UNSET else row.width,
+        height=None if row.height is UNSET else row.height,
+        annotated=row.annotated,
+        num_annotations=row.num_annotations,
+    )
+    if row.path is UNSET and known is not None:
+        record = replace(record, path=known.path, width=known.width, height=known.height)
+    return record
+
+
+def category_record(told: CategoryInfo) -> CategoryRecord:
+    """Give the record of a category; who made it and how often it is used is left out."""
+    return CategoryRecord(
+        id=told.id,
+        name=told.name,
+        supercategory=told.supercategory or "",
+        color=told.color,
+        metadata=told.metadata,
+        keypoint_labels=told.keypoint_labels,
+        keypoint_edges=told.keypoint_edges,
+        keypoint_colors=told.keypoint_colors,
+    )
+
+
+def annotation_record(told: CocoAnnotation) -> AnnotationRecord:
+    """Give the record of an annotation."""
+    return AnnotationRecord(
+        id=told.id,
+        image_id=told.image_id,
+        category_id=told.category_id,
+        segmentation=told.segmentation,
+        area=told.area,
+        bbox=told.bbox,
+        iscrowd=bool(told.iscrowd),
+        isbbox=told.isbbox,
+        color=told.color,
+        metadata=told.metadata,
+        keypoints=told.keypoints,
+    )

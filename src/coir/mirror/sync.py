@@ -1,0 +1,345 @@
+"""One sync: looks at the server, decides, and carries out what was decided.
+
+Each phase leaves what it did in the database, so that the next sync goes on with it:
+
+1. *reading*: the actions are written into the plan. Interrupted, the listing is finished first,
+   from where it stopped, and then a new one is made: a sync that ends holds whatever was on the
+   server when it began.
+2. *ready*: the plan is whole and allowed; its actions are carried out in batches.
+3. *applied*: annotations, then files, of the images that are due.
+4. *done*.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from coir.client import Dataset, routes
+from coir.client.operations import DatasetCalls, Images
+from coir.client.throttle import Throttle
+from coir.errors import IncompleteSync, InvalidRequest, SyncStopped
+from coir.mirror.annotations import Annotations
+from coir.mirror.counts import Counts
+from coir.mirror.files import Files
+from coir.mirror.options import Options
+from coir.mirror.plan import Action, Tally, obstacle
+from coir.mirror.reading import FIELDS, Reader
+from coir.mirror.record import category_record
+from coir.mirror.report import SyncReport
+from coir.mirror.settings import Settings
+from coir.mirror.store import Store
+from coir.model import CategoryInfo
+from coir.scan import Certificate, Scan
+from coir.scan.filter import Filter
+from coir.scan.offset_plan import OffsetPlan
+from coir.scan.prices import Prices
+
+__all__ = ["Sync"]
+
+Watch = Callable[[str, int, int | None], None]
+
+# Of the time that a listing takes, so much more is spent on looking again into images whose rows
+# say nothing new.
+AGAIN = 0.2
+# So many may be looked into again in that time, at most.
+AGAIN_MOST = 10_000
+# The strategy of a scan whose filters did not reach the server.
+OVERLAPPING = OffsetPlan.strategy
+# What the original costs, until its own answers say it: measured with 200,000 images.
+PRICES = Prices(request=4e-3, count=2.5e-6, row=17e-6)
+
+
+@dataclass
+class Sync:
+    """One sync of a mirror with a dataset.
+
+    Args:
+        store: what the mirror holds.
+        settings: what the mirror is of.
+        home: the mirror's folder.
+        dataset: what it is made like.
+        where: which images are wanted.
+        options: how.
+        watch: is called with a phase, how much is done, and of how much.
+
+    """
+
+    store: Store
+    settings: Settings
+    home: Path
+    dataset: Dataset
+    where: Filter
+    options: Options
+    watch: Watch | None = None
+    counts: Counts = field(default_factory=Counts)
+    number: int = 0
+    mode: str = "full"
+    certificate: Certificate | None = None
+    listing_seconds: float = 0.0
+    obstacle: tuple[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        self.transport = self.dataset.transport.paced(Throttle(self.options.max_rps))
+        self.calls = DatasetCalls(self.transport, self.dataset.info)
+        self.started = time.monotonic()
+        self.prices = self.store.database.setting("prices", Prices) or PRICES
+
+    # -- the whole ----------------------------------------------------------------------
+
+    def run(self) -> SyncReport:
+        """Make the mirror like the server.
+
+        Raises:
+            SyncStopped: more would be removed than is allowed; nothing was.
+            CoirError: the server cannot be reached, or fails; what was done stays.
+
+        """
+        self._finish_interrupted()
+        while self._read():
+            # What the interrupted listing had read is old by now.
+            self.store.done(self.number, self.counts, self.prices)
+            self.counts = Counts()
+        return self._fetch()
+
+    def plan(self) -> Iterator[Action]:
+        """Give the actions of a sync, and change nothing; then `planned` tells their numbers."""
+        reader = self._reader()
+        yield from self._actions(reader, None)[0]
+        self.counts.requests += reader.requests
+        self.certificate, tally = reader.certificate, reader.tally
+        self.counts.images_unchanged = tally.unchanged
+        self._tell(tally)
+        self.obstacle = obstacle(tally, self.store.held(), self.options.limits)
+
+    def planned(self) -> SyncReport:
+        """Say what a plan would do.
+
+        Raises:
+            SyncStopped: it would not be allowed.
+
+        """
+        report = self._report(dry_run=True)
+        if self.obstacle is not None:
+            raise SyncStopped(self.obstacle[0], hint=self.obstacle[1], report=report)
+        return report
+
+    def carry_out(self, actions: Iterable[Action], counts: Counts) -> SyncReport:
+        """Carry out actions that were decided before, and fetch what is due then."""
+        self._finish_interrupted()
+        self.mode, self.counts = "plan", counts
+        self.number = self.store.begin(self.mode)
+        self.store.note(actions)
+        self.store.ready(self.number, self.mode, None, counts, None)
+        self._carry_out()
+        return self._fetch()
+
+    # -- looking ------------------------------------------------------------------------
+
+    def _read(self) -> bool:
+        """Look at the server, and carry out what differs; says whether an old listing went on."""
+        progress = self.home / "listing"
+        resumed = progress.exists()
+        try:
+            self._look(progress)
+        except InvalidRequest:
+            # Behind a proxy that strips filters a listing keeps no progress; and what another
+            # version of coir has left is of no use.
+            progress.unlink(missing_ok=True)
+            self._look(None)
+        self._carry_out()
+        progress.unlink(missing_ok=True)
+        return resumed and self.mode == "full"
+
+    def _look(self, progress: Path | None) -> None:
+        self.number = self.store.begin(self.mode)
+        reader = self._reader()
+        actions, cursor = self._actions(reader, progress)
+        if self.store.held():
+            self.store.note(actions)
+        else:
+            self.store.act(self.number, self.counts, actions)
+        self.counts.images_unchanged = reader.tally.unchanged
+        self.counts.requests += reader.requests
+        self.certificate, self.listing_seconds = reader.certificate, reader.seconds
+        self._allowed(reader.tally)
+        self.store.ready(self.number, self.mode, cursor, self.counts, self.certificate)
+
+    def _actions(
+        self, reader: Reader, progress: Path | None
+    ) -> tuple[Iterator[Action], str | None]:
+        """Give the actions, from the cheapest way to look, and where to follow the feed from."""
+        held = self.store.cursor() if self._follows else None
+        if held is not None:
+            try:
+                actions, cursor = reader.feed(held)
+            except InvalidRequest:
+                pass  # it has expired: everything is read
+            else:
+                self.mode = "feed"
+                return actions, cursor
+        # Before anything is read: what happens from now on is told.
+        now = self.calls.changes().cursor if self._follows else None
+        self._check_quick()
+        last = self.store.last_certificate()
+        if self.options.quick and last is not None and last.strategy != OVERLAPPING:
+            self.mode = "quick"
+            return reader.quick(), now
+        self.mode = "full"
+        return reader.listing(progress), now
+
+    def _check_quick(self) -> None:
+        if self.options.quick and not self.where.is_stable:
+            raise InvalidRequest(
+                "A quick sync counts images, and of a filter that they begin and cease to match "
+                "the count proves nothing.",
+                hint="Leave out --quick.",
+            )
+
+    def _reader(self) -> Reader:
+        server = self.dataset.server
+        order = Scan(self.dataset, self.where, fields=FIELDS)
+        compiled = self.transport.run(order.compile(self.dataset.info, server.info))
+        return Reader(
+            dataset=self.dataset,
+            where=self.where,
+            compiled=compiled,
+            transport=self.transport,
+            store=self.store,
+            tally=Tally(),
+            prices=self.prices,
+            concurrency=self.options.concurrency,
+            max_rps=self.options.max_rps,
+            watch=self.watch,
+        )
+
+    @property
+    def _follows(self) -> bool:
+        return "changes" in self.dataset.server.info.features
+
+    def _allowed(self, tally: Tally) -> None:
+        self.obstacle = obstacle(tally, self.store.held(), self.options.limits)
+        if self.obstacle is not None:
+            self.store.stopped(self.number)
+            self._tell(tally)
+            self.planned()
+
+    def _tell(self, tally: Tally) -> None:
+        """Say what a plan would do; what is done is counted as it is done."""
+        self.counts.images_added = tally.added
+        self.counts.images_changed = tally.changed
+        self.counts.images_removed = tally.removed
+
+    def _categories(self) -> None:
+        """Hold the categories that the dataset lists, and those that its annotations have."""
+        used = self.store.database.rows("SELECT DISTINCT category_id FROM annotations")
+        wanted = {*self.dataset.info.categories, *(row[0] for row in used)}
+        records = [category_record(one) for one in self._told if one.id in wanted]
+        self.store.put_categories(self.number, self.counts, records)
+
+    @cached_property
+    def _told(self) -> list[CategoryInfo]:
+        self.counts.requests += 1
+        return self.transport.run(routes.categories())
+
+    # -- doing --------------------------------------------------------------------------
+
+    def _finish_interrupted(self) -> None:
+        """Carry out a plan that was whole when the process that made it ended."""
+        waiting = self.store.unfinished()
+        if waiting is None:
+            return
+        self.number, self.mode, self.counts = waiting
+        self._carry_out()
+        self.store.done(self.number, self.counts, self.prices)
+        self.counts = Counts()
+
+    def _carry_out(self) -> None:
+        total = self.store.planned_number()
+        done = 0
+        while count := self.store.carry_out(self.number, self.counts):
+            done += count
+            if self.watch is not None:
+                self.watch("applying", done, total)
+        self.store.applied(self.number)
+
+    def _annotations(self) -> None:
+        if self.options.annotations == "none":
+            return
+        if self.options.annotations == "full":
+            self.store.look_into_all(self.number)
+        fetch = Annotations(
+            dataset=self.calls,
+            in_bulk="coco" in self.dataset.server.info.features,
+            store=self.store,
+            sync=self.number,
+            counts=self.counts,
+            concurrency=self.options.concurrency,
+            watch=self.watch,
+        )
+        fetch.due()
+        if self._follows or self.mode != "full":
+            return
+        part = self.options.recheck
+        if part is not None:
+            number = math.ceil(self.store.held() * part)
+            fetch.again(self.store.longest_ago(self.number, number))
+        else:
+            until = time.monotonic() + self.listing_seconds * AGAIN
+            fetch.again(self.store.longest_ago(self.number, AGAIN_MOST), until)
+
+    def _files(self) -> None:
+        images = self.settings.images
+        if images == "none":
+            return
+        size = None if images == "original" else tuple(map(int, images.split("x")))
+        Files(
+            images=Images(self.transport),
+            store=self.store,
+            home=self.home.parent / "images",
+            directory=self.dataset.info.directory,
+            sync=self.number,
+            counts=self.counts,
+            size=size,  # type: ignore[arg-type]
+            concurrency=self.options.concurrency,
+            watch=self.watch,
+        ).due()
+
+    def _fetch(self) -> SyncReport:
+        """Fetch what is due, and end.
+
+        Raises:
+            IncompleteSync: of some images it could not be fetched.
+
+        """
+        if self.mode != "quick":
+            self._categories()
+        self._annotations()
+        if self.mode != "quick":
+            self._categories()  # those of the annotations that came
+        self._files()
+        self.store.done(self.number, self.counts, self.prices)
+        report = self._report()
+        if self.counts.images_failed or self.counts.files_failed:
+            raise IncompleteSync(
+                f"Of {self.counts.images_failed:,} images the annotations, and of "
+                f"{self.counts.files_failed:,} the file could not be fetched.",
+                hint="`coir status DIR` lists them; the next sync tries again.",
+                report=report,
+            )
+        return report
+
+    def _report(self, *, dry_run: bool = False) -> SyncReport:
+        return SyncReport(
+            sync=self.number,
+            mode=self.mode,
+            counts=self.counts,
+            certificate=self.certificate,
+            seconds=time.monotonic() - self.started,
+            dry_run=dry_run,
+            due=self.store.number_due("annotations"),
+        )
