@@ -33,6 +33,8 @@ CHECKS = {
     "mypy": ["mypy"],
     "import-linter": ["lint-imports"],
 }
+# Of the whole suite, files of tests side by side: they wait for processes more than they compute.
+SIDE_BY_SIDE = ["-n", "3", "--dist", "loadfile"]
 
 
 def main(arguments: list[str]) -> int:
@@ -83,7 +85,7 @@ def test(rest: list[str]) -> int:
         if run([BIN / command[0], *command[1:]]):
             failed.append(name)
     print("== pytest", flush=True)
-    if run([BIN / "pytest", *rest]):
+    if run([BIN / "pytest", *(rest or SIDE_BY_SIDE)]):
         failed.append("pytest")
     print("== FAILED: " + ", ".join(failed) if failed else "== all passed", flush=True)
     return 1 if failed else 0

@@ -137,7 +137,7 @@ def test_full_disk() -> None:
     """When the output cannot be written, that is said, and the exit code is not 0."""
     with Misbehaving({DATA: listing(MANY)}) as server, Path("/dev/full").open("w") as full:
         process = started("ids", "birds", "-s", server.url, stdout=full)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=120)
     assert process.returncode == 1
     assert err.splitlines() == ["Error: The output could not be written: No space left on device."]
 
@@ -175,11 +175,11 @@ def test_interrupt(routes: dict[str, Route], route: str, times: int) -> None:
         deadline = time.monotonic() + 30
         while server.count(route) < times and time.monotonic() < deadline:
             time.sleep(0.01)
-        assert server.count(route) >= times, process.communicate(timeout=30)
+        assert server.count(route) >= times, process.communicate(timeout=120)
         time.sleep(0.1)
         process.send_signal(signal.SIGINT)
         sent = time.monotonic()
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=120)
         took = time.monotonic() - sent
     assert (process.returncode, out) == (130, "")
     assert err == "Interrupted: the list was not whole, so nothing was printed.\n"

@@ -91,7 +91,7 @@ def test_an_end_half_way_leaves_the_old_file(
         _once_it_hangs(server)
         assert len(_in(tmp_path)) == 2, "nothing is being written"
         process.send_signal(number)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=120)
     assert (process.returncode, out) == (code, ""), err
     assert "Traceback" not in err
     assert path.read_text() == "of before"
@@ -107,7 +107,7 @@ def test_a_signal_that_is_ignored_stays_ignored() -> None:
         )  # fmt: skip
         _until(server, DATA, 6)
         process.send_signal(signal.SIGHUP)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (0, "")
     assert out.split() == [str(one) for one in SOME]
 
@@ -146,7 +146,7 @@ def test_rows_come_at_once(command: str, name: str) -> None:
         process = started(command, "birds", "--at-once", "-f", name, "-s", server.url)
         first = os.read(process.stdout.fileno(), 100).decode()
         asked_then = server.count(DATA)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=120)
         assert asked_then < server.count(DATA)
     assert process.returncode == 0, err
     assert "complete: " in err
@@ -164,7 +164,7 @@ def test_without_it_nothing_comes_before_the_proof() -> None:
         process = started("images", "birds", "-s", server.url)
         first = os.read(process.stdout.fileno(), 1)
         asked_then = server.count(DATA)
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
         assert asked_then == server.count(DATA)
     assert first == b"{"
 

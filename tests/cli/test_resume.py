@@ -47,7 +47,7 @@ def _interrupted(server: Misbehaving, number: signal.Signals, *arguments: str) -
         time.sleep(0.02)
     time.sleep(0.3)
     process.send_signal(number)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=120)
     server.routes[DATA] = listing(MANY)
     return process.returncode, out, err
 

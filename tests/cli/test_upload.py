@@ -123,7 +123,7 @@ def test_interrupted(place: Serving, tmp_path: Path, how: signal.Signals) -> Non
     while not (came := names(place, name)):
         assert time.monotonic() < deadline
     process.send_signal(how)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == (130 if how is signal.SIGINT else -how)
     assert "Traceback" not in err
     assert 0 < len(came) < 200

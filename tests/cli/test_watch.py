@@ -32,13 +32,13 @@ def watching(url: str, *arguments: str) -> Iterator[Any]:
         yield process
     finally:
         process.kill()
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
 
 
 def interrupted(process: Any) -> tuple[int, str, str]:
     """What is left after Ctrl-C: exit code, and what was not read yet."""
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=120)
     return process.returncode, out, err
 
 
@@ -129,6 +129,6 @@ def test_a_reader_that_has_seen_enough() -> None:
 def test_no_time_between_two_looks(every: str) -> None:
     """A server is not asked without a pause."""
     process = started("watch", "birds", "--every", every, "-s", "http://127.0.0.1:9")
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 2
     assert "--every" in err

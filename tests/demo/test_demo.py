@@ -97,7 +97,7 @@ def test_ended_in_the_middle(step: str, number: signal.Signals, folder: Path) ->
     assert any("coir-demo-" in one for one in _left(folder))
     process.send_signal(number)
     sent = time.monotonic()
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 128 + number
     assert _left(folder) == []
     assert "Traceback" not in err

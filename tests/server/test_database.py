@@ -150,7 +150,7 @@ def test_restart_of_the_database_cuts_no_request(postgres: Postgres, tmp_path: P
 def test_database_that_is_away(tmp_path: Path) -> None:
     """While PostgreSQL is stopped requests are 503, and say when to ask again; when it is back,
     the same server serves and runs jobs as before."""
-    own = Postgres(tmp_path / "postgres")
+    own = Postgres()
     server = Serving(own.data(tmp_path / "data"), "--log", "json")
     admin = server.user("admin")
     dataset = created(admin, "d")
