@@ -152,7 +152,7 @@ def _show(ways: Sequence[Way], files: int, expected: int) -> None:
     fastest = min(
         (statistics.median(one.seconds) for one in ways if "coir" not in one.name), default=0.0
     )
-    print(f"{files:,} files, {expected / 1e6:,.0f} MB; {machine.describe()["processor"]}\n")
+    print(f"{files:,} files, {expected / 1e6:,.0f} MB; {machine.describe()['cpu']}\n")
     print(
         "| way | seconds | spread | files/s | of the faster program | server CPU, s | own CPU, s |"
     )

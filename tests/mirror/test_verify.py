@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coir.mirror.finding import Evidence, Sign, Tally, judged, paired
+from coir.mirror.outcome import Evidence, Sign, Tally, judged, paired
 from coir.mirror.record import ImageRecord
 
 from .library import Library, painted
@@ -40,11 +40,11 @@ def test_every_image_is_judged_once(here: list[ImageRecord], there: list[ImageRe
 def test_what_could_not_be_found_out_is_neither() -> None:
     """An error is told, whatever else is known of the image."""
     record = ImageRecord(1, "a.jpg")
-    finding = judged(Evidence(record, record, flaws=("file due",), error="The file has vanished."))
-    assert (finding.sign, finding.message) == (Sign.ERROR, "The file has vanished.")
+    outcome = judged(Evidence(record, record, flaws=("file due",), error="The file has vanished."))
+    assert (outcome.sign, outcome.message) == (Sign.ERROR, "The file has vanished.")
     tally = Tally()
     tally.count(Sign.DIFFERS)
-    tally.count(finding.sign)
+    tally.count(outcome.sign)
     assert tally.verdict == "error"
 
 

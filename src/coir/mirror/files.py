@@ -8,10 +8,10 @@ about a second in one transaction.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from coir.client.crew import Done, each
+from coir.client.crew import each
 from coir.client.failure import local_files
 from coir.client.operations import Images
 from coir.client.transport import Transport
@@ -24,18 +24,22 @@ from coir.errors import (
 )
 from coir.mirror.arrivals import Arrival, Arrivals
 from coir.mirror.counts import Counts
-from coir.mirror.holdings import Due, Holdings
+from coir.mirror.fetching import Ask, Fetched, Fetching, is_whole
+from coir.mirror.holdings import Holdings
 from coir.mirror.options import box
 from coir.mirror.record import FileRecord
 from coir.mirror.settling import Places, Settling
 from coir.mirror.store import Store
 from coir.mirror.trash import IMAGES, Trash, Trashed
-from coir.mirror.tree import Tree, hash_of
+from coir.mirror.tree import Tree
 
 __all__ = ["Files"]
 
 # Files whose rows are written together, and the longest that they wait for it.
 BATCH = 500
+# Threads for each request that may be under way: the others wait for the disk, which takes longer
+# to let a file outlast a power failure than the server takes to send it (measured: 14 ms of 50).
+FLUSHING = 3
 SECONDS = 1.0
 # The original's answer where the file of one image has vanished: others are not concerned.
 BROKEN = 500
@@ -43,25 +47,6 @@ BROKEN = 500
 IN_VAIN = 3
 
 Watch = Callable[[str, int, int | None], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """A file to be fetched, unless the server says that it is one of those there are already."""
-
-    image: Due
-    place: str
-    trashed: Sequence[Trashed] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """What came of it: a file that came over, or the one that it is already."""
-
-    arrival: Arrival | None = None
-    kept: FileRecord | None = None
-    back: Trashed | None = None
-    requests: int = 1
 
 
 @dataclass
@@ -88,7 +73,8 @@ class Files:
     concurrency: int = 4
     watch: Watch | None = None
     _waiting: list[FileRecord] = field(default_factory=list, init=False)
-    _bytes: int = field(default=0, init=False)
+    _in_vain: list[CoirError] = field(default_factory=list, init=False)
+    _fatal: CoirError | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.holdings = Holdings(self.store)
@@ -96,7 +82,14 @@ class Files:
         self.arrivals = Arrivals(self.tree)
         self.settling = Settling(self.tree, self.holdings, self.trash, self.sync)
         self.places = Places(self.holdings, self.directory, jpegs=self.kept != "original")
-        self.size = box(self.kept)
+        self.fetching = Fetching(
+            self.images,
+            self.tree,
+            self.arrivals,
+            box(self.kept),
+            self.conditional,
+            self.concurrency,
+        )
 
     def due(self) -> None:
         """Fetch those of all images that are due, after what an earlier sync left is put right.
@@ -149,81 +142,46 @@ class Files:
 
     def _fetch(self) -> None:
         total, last = self.store.number_due("file"), time.monotonic()
-        in_vain: list[CoirError] = []
-        for done, end in enumerate(each(self._one, self._asks(), self.concurrency), 1):
+        came = 0
+        work = each(self.fetching.one, self._asks(), FLUSHING * self.concurrency)
+        for done, end in enumerate(work, 1):
             if end.error is not None:
-                self._failed(end, in_vain)
+                self._failed(end.item, end.error)
             else:
-                in_vain.clear()
+                self._in_vain.clear()
                 self._settle(end.item, end.result)
+                came += 1
             if self.watch is not None:
                 self.watch("files", done, total)
             if len(self._waiting) >= BATCH or time.monotonic() - last > SECONDS:
                 self._store()
                 last = time.monotonic()
-            if len(in_vain) >= IN_VAIN:
-                break
         self._store()
-        if in_vain:
-            raise in_vain[0]
+        if self._fatal is None and self._in_vain and not came:
+            self._fatal = self._in_vain[0]
+        if self._fatal is not None:
+            raise self._fatal
 
     def _asks(self) -> Iterator[Ask]:
         for image in self.holdings.due():
+            if self._fatal is not None:
+                return  # what is under way comes to its end
             yield Ask(image, self.places.choose(image), self.trash.of(image.image_id))
 
-    def _failed(self, end: Done[Ask, Fetched], in_vain: list[CoirError]) -> None:
-        error = end.error
+    def _failed(self, ask: Ask, error: CoirError) -> None:
+        """Tell what keeps one file from coming; or end, where it keeps all of them."""
         broken = isinstance(error, ServerFailed) and error.status == BROKEN
         away = isinstance(error, ConnectionFailed | UnexpectedAnswer)
-        if error is None or not (broken or away or isinstance(error, InvalidRequest)):
-            self._store()
-            end.result  # noqa: B018 - raises it
+        if not (broken or away or isinstance(error, InvalidRequest)):
+            self._fatal = self._fatal or error
             return
         if away:
-            in_vain.append(error)
+            self._in_vain.append(error)
+            if len(self._in_vain) >= IN_VAIN:
+                self._fatal = self._fatal or self._in_vain[0]
         self.counts.requests += 1
         self.counts.files_failed += 1
-        self.store.trouble(end.item.image.image_id, error.message)
-
-    def _one(self, ask: Ask) -> Fetched:
-        """Fetch a file, unless it is there; runs in a thread of its own."""
-        there = self._there(ask)
-        image_id, requests = ask.image.image_id, 1
-        if there is not None and not self.conditional:
-            if self.images.etag(image_id) == _file(there).etag:
-                return _same(there)
-            there, requests = None, 2
-        known = None if there is None else _file(there).etag
-        with local_files(), self.arrivals.begun() as arriving:
-            told = self.images.receive(
-                image_id, arriving, known=known, original=not self.size, **self.size
-            )
-            if told is None and there is not None:
-                return _same(there)
-            if told is None or told.length not in (None, arriving.size):
-                raise ConnectionFailed(
-                    f"The file of image {image_id} was cut on its way.",
-                    hint="Run it again; if it stays, look at proxies on the way.",
-                )
-            arrival = arriving.whole(image_id, ask.place, told.etag)
-        return Fetched(arrival, requests=requests)
-
-    def _there(self, ask: Ask) -> FileRecord | Trashed | None:
-        """Give a file that may be the one that the server has: whole, and with an ETag."""
-        held = ask.image.file
-        if held is not None and self._is_whole(held, f"{IMAGES}/{held.place}"):
-            return held if held.etag is not None else None
-        for trashed in ask.trashed:
-            if trashed.file.etag is not None and self._is_whole(trashed.file, trashed.at):
-                return trashed
-        return None
-
-    def _is_whole(self, file: FileRecord, place: str) -> bool:
-        found = self.tree.file(place)
-        if found is None or found.st_size != file.size:
-            return False
-        with local_files(), self.tree.open(place) as content:
-            return hash_of(content) == file.sha256
+        self.store.trouble(ask.image.image_id, error.message)
 
     # -- afterwards ---------------------------------------------------------------------
 
@@ -246,7 +204,7 @@ class Files:
         if (
             held is not None
             and held.sha256 == file.sha256
-            and self._is_whole(held, f"{IMAGES}/{held.place}")
+            and is_whole(self.tree, held, f"{IMAGES}/{held.place}")
         ):
             self.tree.at(arrival.at).unlink()
             self.counts.files_kept += 1
@@ -284,13 +242,3 @@ class Files:
         self.arrivals.stored()
         for one in files:
             self.places.stored(one.image_id)
-
-
-def _file(there: FileRecord | Trashed) -> FileRecord:
-    return there if isinstance(there, FileRecord) else there.file
-
-
-def _same(there: FileRecord | Trashed) -> Fetched:
-    if isinstance(there, FileRecord):
-        return Fetched(kept=there)
-    return Fetched(back=there)

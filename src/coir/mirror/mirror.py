@@ -193,7 +193,7 @@ class Mirror(Closing):
     ) -> Verification:
         """Compare the mirror with the dataset, or with itself; nothing is changed.
 
-        Iterate what it gives: a finding for each image, ascending by id; then ask for its verdict.
+        Iterate what it gives: an outcome for each image, ascending by id; then ask for its verdict.
         Without ``deep`` the rows are compared, by a complete listing, and the sizes of files; with
         it all annotations and what is in the files, here and on the server.
 

@@ -1,6 +1,6 @@
 """Says of each image whether a mirror and its server, or the mirror and itself, agree.
 
-What is found on both sides is compared by `finding.py`, which is pure; here it is looked for, a few
+What is found on both sides is compared by `outcome.py`, which is pure; here it is looked for, a few
 images at a time.
 """
 
@@ -19,9 +19,9 @@ from coir.client.operations import Images
 from coir.errors import InvalidRequest, PermissionDenied, ServerFailed
 from coir.mirror.annotations import Annotations
 from coir.mirror.counts import Counts
-from coir.mirror.finding import Evidence, Finding, Tally, judged, paired
 from coir.mirror.holdings import Due, Holdings
 from coir.mirror.options import box
+from coir.mirror.outcome import Evidence, Outcome, Tally, judged, paired
 from coir.mirror.reading import FIELDS
 from coir.mirror.record import AnnotationRecord, image_record
 from coir.mirror.settings import Settings
@@ -77,14 +77,14 @@ class Verification:
         """Whether all is ``same``, something ``differs``, or could not be found out: ``error``."""
         return self.tally.verdict
 
-    def __iter__(self) -> Iterator[Finding]:
+    def __iter__(self) -> Iterator[Outcome]:
         """Give what was found of each image, ascending by id."""
         for done, evidence in enumerate(self._evidence(), 1):
-            finding = judged(evidence)
-            self.tally.count(finding.sign)
+            outcome = judged(evidence)
+            self.tally.count(outcome.sign)
             if self.watch is not None:
                 self.watch("verifying", done, None)
-            yield finding
+            yield outcome
 
     def _evidence(self) -> Iterator[Evidence]:
         if self.dataset is None:

@@ -11,7 +11,7 @@ import msgspec
 from coir.mirror.plan import told
 from coir.mirror.record import ImageRecord
 
-__all__ = ["Evidence", "Finding", "Sign", "Tally", "judged", "paired"]
+__all__ = ["Evidence", "Outcome", "Sign", "Tally", "judged", "paired"]
 
 
 class Sign(StrEnum):
@@ -24,7 +24,7 @@ class Sign(StrEnum):
     ERROR = "!"
 
 
-class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
+class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
     """What was found of one image: ``what`` differs, or why it could not be found out.
 
     ``what`` is some of: row, annotations, annotations due, file due, file missing, file size,
@@ -81,15 +81,15 @@ def paired(
         mine = next(ours, None)
 
 
-def judged(evidence: Evidence) -> Finding:
+def judged(evidence: Evidence) -> Outcome:
     """Say what the evidence means."""
     here, there = evidence.here, evidence.there
     if evidence.error:
-        return Finding(evidence.id, Sign.ERROR, evidence.flaws, evidence.error)
+        return Outcome(evidence.id, Sign.ERROR, evidence.flaws, evidence.error)
     if here is None:
-        return Finding(evidence.id, Sign.THERE)
+        return Outcome(evidence.id, Sign.THERE)
     if there is None and not evidence.offline:
-        return Finding(evidence.id, Sign.HERE)
+        return Outcome(evidence.id, Sign.HERE)
     row = there is not None and told(there, here) != here
     what = (
         *(["row"] if row else []),
@@ -97,7 +97,7 @@ def judged(evidence: Evidence) -> Finding:
         *(["file on the server"] if evidence.file_differs else []),
         *evidence.flaws,
     )
-    return Finding(evidence.id, Sign.DIFFERS if what else Sign.SAME, what)
+    return Outcome(evidence.id, Sign.DIFFERS if what else Sign.SAME, what)
 
 
 @dataclass(slots=True)
