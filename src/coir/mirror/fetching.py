@@ -1,4 +1,4 @@
-"""Fetches one file, unless the server says that it is one that is here; threads may do so together."""
+"""Fetches one file, unless the server says that it is one that is here; threads may share it."""
 
 from __future__ import annotations
 
