@@ -168,7 +168,8 @@ def test_a_whole_file_without_a_row_is_known_again(library: Library) -> None:
             if at:
                 found = (mirror.path / at).stat()
                 inode, modified = found.st_ino, found.st_mtime_ns
-            lines.append(Arrival(file, at or ".coir/arriving/9", inode, modified))
+            was = at if at.startswith(".coir") else ".coir/arriving/9"
+            lines.append(Arrival(file, was, inode, modified))
         _write_list(mirror, lines)
         with mirror.database.write() as connection:
             connection.execute(
