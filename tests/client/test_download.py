@@ -6,14 +6,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import anyio
 import pytest
 
 import coir
 from coir.client import Server, connect
-from coir.errors import AuthenticationFailed, CoirError, ConnectionFailed, InvalidRequest
+from coir.client.operations.images import Received
+from coir.errors import (
+    AuthenticationFailed,
+    CoirError,
+    ConnectionFailed,
+    InvalidRequest,
+    UnexpectedAnswer,
+)
 
 from .misbehaving import LOGIN, UNAUTHORIZED, Fault, Given, Misbehaving, Reply, Route, html, json
 
@@ -42,6 +49,24 @@ def _asynchronously(url: str, path: Path) -> Path:
 
 
 both = pytest.mark.parametrize("download", [_synchronously, _asynchronously])
+
+Receiving = Callable[[str, BinaryIO, dict[str, str]], Received | None]
+
+
+def _received(url: str, file: BinaryIO, known: dict[str, str]) -> Received | None:
+    with connect(url, username="admin", password="hush") as server:
+        return server.images.receive(1, file, **known)
+
+
+def _received_asynchronously(url: str, file: BinaryIO, known: dict[str, str]) -> Received | None:
+    async def main() -> Received | None:
+        async with await coir.connect_async(url, username="admin", password="hush") as server:
+            return await server.images.receive(1, file, **known)
+
+    return anyio.run(main)
+
+
+both_receive = pytest.mark.parametrize("receive", [_received, _received_asynchronously])
 
 
 @contextmanager
@@ -198,3 +223,43 @@ def test_import_is_not_tried_where_it_would_be_done() -> None:
         with pytest.raises(InvalidRequest, match="cannot try an import"):
             connection.dataset("birds").import_coco(b"{}", dry_run=True)
         assert server.count("POST /api/dataset/1/coco") == 0
+
+
+TAGGED = replace(WHOLE, headers={"etag": '"one"'})
+KNOWN = {"known": '"one"'}
+
+
+@both_receive
+@pytest.mark.usefixtures("hurried")
+def test_it_goes_into_an_open_file(receive: Receiving, tmp_path: Path) -> None:
+    """What an attempt in vain wrote is dropped; ETag and length are told."""
+    with Misbehaving({PICTURE: [CUT, TAGGED]}) as server, (tmp_path / "a").open("w+b") as file:
+        assert receive(server.url, file, {}) == Received('"one"', len(CONTENT))
+    assert (tmp_path / "a").read_bytes() == CONTENT
+
+
+@both_receive
+def test_what_is_known_is_not_sent(receive: Receiving, tmp_path: Path) -> None:
+    """The ETag goes along; 304 means that nothing was written, and means nothing unasked."""
+    with (
+        Misbehaving({PICTURE: [Given(304), TAGGED, Given(304)]}) as server,
+        (tmp_path / "a").open("w+b") as file,
+    ):
+        assert receive(server.url, file, KNOWN) is None
+        assert server.asked[-1].headers["if-none-match"] == '"one"'
+        assert receive(server.url, file, KNOWN) == Received('"one"', len(CONTENT))
+        with pytest.raises(UnexpectedAnswer):
+            receive(server.url, file, {})
+        assert "if-none-match" not in server.asked[-1].headers
+    assert (tmp_path / "a").read_bytes() == CONTENT
+
+
+def test_an_etag_is_asked_for_alone() -> None:
+    """By HEAD; a refusal, which has no words then, is one all the same."""
+    routes = {"HEAD /api/image/1": [Given(200, b"", {"etag": '"one"'}), Given(200), Given(400)]}
+    with Misbehaving(routes) as server, opened(server) as connection:
+        assert connection.images.etag(1) == '"one"'
+        assert connection.images.etag(1) is None
+        with pytest.raises(InvalidRequest):
+            connection.images.etag(1)
+        assert server.count(PICTURE) == 0

@@ -110,7 +110,8 @@ def _error(request: Request, answer: Answer) -> CoirError:
             )
         case 413:
             return InvalidRequest(f"The server refused {asked}{said or ': it is too large'}.")
-        case 400 | 410 if message is not None:
+        # Who asks for the headers only gets no words; a 400 is the server's own all the same.
+        case 400 | 410 if message is not None or request.method == "HEAD":
             return InvalidRequest(f"The server refused {asked}{said}.")
         case _:
             return UnexpectedAnswer(

@@ -2,7 +2,21 @@
 
 from coir.mirror.mirror import Mirror
 from coir.mirror.options import Options
+from coir.mirror.outcome import Outcome, Sign
 from coir.mirror.plan import Limits, MaxDelete
 from coir.mirror.report import SyncReport
+from coir.mirror.trash import Emptied, Trash
+from coir.mirror.verify import Verification
 
-__all__ = ["Limits", "MaxDelete", "Mirror", "Options", "SyncReport"]
+__all__ = [
+           "Emptied",
+           "Limits",
+           "MaxDelete",
+           "Mirror",
+           "Options",
+           "Outcome",
+           "Sign",
+           "SyncReport",
+           "Trash",
+           "Verification",
+]  # fmt: skip
