@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, TypeAlias, TypeVar
+from typing import Any, BinaryIO, Protocol, TypeAlias, TypeVar
 
-__all__ = ["Answer", "Operation", "Request", "given", "query"]
+__all__ = ["Answer", "Operation", "Request", "Sink", "given", "query"]
 
 T = TypeVar("T")
 
@@ -20,9 +20,30 @@ T = TypeVar("T")
 READ_TIMEOUT = 60.0
 
 
+class Sink(Protocol):
+    """What the body of an answer goes into, piece by piece: an open file, or what acts as one.
+
+    When an attempt begins anew it is taken to its beginning and emptied.
+    """
+
+    def seek(self, offset: int, /) -> int:
+        """Go to a place."""
+        ...
+
+    def truncate(self) -> int:
+        """Drop what lies behind it."""
+        ...
+
+    def write(self, piece: bytes, /) -> int:
+        """Take a piece."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """What to ask: a method, a path below the server's address, and what goes with it.
+
+    ``headers`` are beside those that every request has, or in their place; lower-case names.
 
     The body is ``json``, or ``form`` fields with ``files`` (name and content by field; of
     an open file, from its beginning). ``attempts`` is how often it may be sent when no answer
@@ -36,10 +57,11 @@ class Request:
     method: str
     path: str
     params: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
     json: Any = None
     form: Mapping[str, str] | None = None
     files: Mapping[str, tuple[str, bytes | BinaryIO]] | None = None
-    into: BinaryIO | None = None
+    into: Sink | None = None
     open: bool = False
     delay: float = 0.0
     attempts: int = 5

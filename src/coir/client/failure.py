@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,8 +60,18 @@ def local_files() -> Iterator[None]:
         named = f" {foreign.filename}" if foreign.filename else ""
         raise CoirError(
             f"The file{named} could not be read or written: {foreign.strerror or foreign}.",
-            hint="Check that it is there, its permissions, and the space on the disk.",
+            hint=_next_step(foreign),
         ) from foreign
+
+
+def _next_step(foreign: OSError) -> str:
+    match foreign.errno:
+        case errno.ENOSPC | errno.EDQUOT | errno.EFBIG:
+            return "Free some space, or raise the limit on it; then run it again."
+        case errno.EACCES | errno.EPERM | errno.EROFS:
+            return "Check who owns it and its permissions, and whether the disk takes writing."
+        case _:
+            return "Check that it is there, its permissions, and the space on the disk."
 
 
 def _translation(foreign: Exception, server: str) -> CoirError:

@@ -16,7 +16,7 @@ import time
 from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing, closing
 from dataclasses import replace
-from typing import Any, BinaryIO, Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 from urllib.request import getproxies
 
 import anyio
@@ -25,7 +25,7 @@ import stamina
 
 from coir.client.closing import AsyncClosing, Closing
 from coir.client.credentials import Credentials
-from coir.client.exchange import Answer, Operation, Request
+from coir.client.exchange import Answer, Operation, Request, Sink
 from coir.client.failure import configured, local_files, translated
 from coir.client.reply import BUSY, checked
 from coir.client.routes import login
@@ -211,7 +211,7 @@ class Body:
         self._response = response
         self._started = started
         self._pieces: list[bytes] = []
-        self._file: BinaryIO | None = request.into if response.is_success else None
+        self._file: Sink | None = request.into if response.is_success else None
         self.is_left_open = response.is_success and request.open
         if self._file is not None:
             self._file.seek(0)
@@ -287,8 +287,9 @@ def _arguments(request: Request) -> dict[str, Any]:
         arguments["params"] = dict(request.params)
     if request.json is not None:
         arguments["json"] = request.json
-    if request.open or request.into is not None:
-        arguments["headers"] = {"accept": "*/*"}
+    headers = {"accept": "*/*"} if request.open or request.into is not None else {}
+    if headers or request.headers:
+        arguments["headers"] = headers | dict(request.headers)
     if request.form is not None:
         arguments |= {"data": dict(request.form), "files": dict(request.files or {})}
     return arguments

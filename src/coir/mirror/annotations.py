@@ -91,7 +91,7 @@ class Annotations:
     def _fetch(self, groups: Iterator[Sequence[int]], total: int) -> None:
         waiting: list[Fetched] = []
         done, last = 0, time.monotonic()
-        for end in each(self._one, groups, self.concurrency):
+        for end in each(self.fetched, groups, self.concurrency):
             done += len(end.item)
             self.counts.requests += 1
             if isinstance(end.error, InvalidRequest):
@@ -115,7 +115,8 @@ class Annotations:
             records = (one for part in fetched for one in part.records)
             self.store.put_annotations(self.sync, self.counts, ids, records)
 
-    def _one(self, image_ids: Sequence[int]) -> Fetched:
+    def fetched(self, image_ids: Sequence[int]) -> Fetched:
+        """Fetch those of some images, and store nothing; threads may do so at the same time."""
         try:
             if self.in_bulk:
                 told = self.dataset.coco(from_id=image_ids[0], below_id=image_ids[-1] + 1)

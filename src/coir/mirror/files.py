@@ -1,37 +1,67 @@
-"""Fetches the files of images that are due, and puts away those that are not wanted any more."""
+"""Fetches the files of images that are due, and puts away those that are not wanted any more.
+
+A file that is held, or lies in the trash, is asked after by its ETag; what has to be fetched is
+written elsewhere and takes its place when it is whole (`arrivals.py`); then come the rows, those of
+about a second in one transaction.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
-from coir.client.crew import each
+from coir.client.crew import Done, each
+from coir.client.failure import local_files
 from coir.client.operations import Images
 from coir.client.transport import Transport
-from coir.errors import InvalidRequest
+from coir.errors import (
+    CoirError,
+    ConnectionFailed,
+    InvalidRequest,
+    ServerFailed,
+    UnexpectedAnswer,
+)
+from coir.mirror.arrivals import Arrival, Arrivals
 from coir.mirror.counts import Counts
-from coir.mirror.place import key, local_place, numbered
+from coir.mirror.holdings import Due, Holdings
+from coir.mirror.options import box
+from coir.mirror.record import FileRecord
+from coir.mirror.settling import Places, Settling
 from coir.mirror.store import Store
+from coir.mirror.trash import IMAGES, Trash, Trashed
+from coir.mirror.tree import Tree, hash_of
 
 __all__ = ["Files"]
 
-BATCH = 100
+# Files whose rows are written together, and the longest that they wait for it.
+BATCH = 500
 SECONDS = 1.0
+# The original's answer where the file of one image has vanished: others are not concerned.
+BROKEN = 500
+# After so many files in a row that did not come over nothing else is tried: the server is away.
+IN_VAIN = 3
 
 Watch = Callable[[str, int, int | None], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
-    """A file that was fetched."""
+class Ask:
+    """A file to be fetched, unless the server says that it is one of those there are already."""
 
-    image_id: int
+    image: Due
     place: str
-    size: int
-    sha256: str
+    trashed: Sequence[Trashed] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What came of it: a file that came over, or the one that it is already."""
+
+    arrival: Arrival | None = None
+    kept: FileRecord | None = None
+    back: Trashed | None = None
+    requests: int = 1
 
 
 @dataclass
@@ -40,80 +70,227 @@ class Files:
 
     Args:
         images: what reaches the server.
-        home: the folder that the places are below.
+        tree: the mirror's folder.
         directory: the dataset's own, as the server names it.
-        size: the width and height into which pictures are made to fit; None for the bytes that
-            the server has.
+        kept: which files are kept, as ``Options.images`` says it.
+        conditional: whether the server gives a picture only if it has another ETag.
 
     """
 
     images: Images[Transport]
     store: Store
-    home: Path
+    tree: Tree
     directory: str
     sync: int
     counts: Counts
-    size: tuple[int, int] | None = None
+    kept: str = "original"
+    conditional: bool = False
     concurrency: int = 4
     watch: Watch | None = None
+    _waiting: list[FileRecord] = field(default_factory=list, init=False)
+    _bytes: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        self.holdings = Holdings(self.store)
+        self.trash = Trash(self.tree)
+        self.arrivals = Arrivals(self.tree)
+        self.settling = Settling(self.tree, self.holdings, self.trash, self.sync)
+        self.places = Places(self.holdings, self.directory, jpegs=self.kept != "original")
+        self.size = box(self.kept)
 
     def due(self) -> None:
-        """Fetch those of all images that are due."""
-        total, done, last = self.store.number_due("file"), 0, time.monotonic()
-        waiting: list[Fetched] = []
-        for end in each(self._one, self._places(), self.concurrency):
-            done += 1
-            self.counts.requests += 1
-            if isinstance(end.error, InvalidRequest):
-                self.counts.files_failed += 1
-                self.store.trouble(end.item[0], end.error.message)
+        """Fetch those of all images that are due, after what an earlier sync left is put right.
+
+        Raises:
+            CoirError: the disk or the server refuses it; what was stored stays.
+
+        """
+        self.settling.finish()
+        self._recover()
+        if self.holdings.kept != self.kept:
+            self._put_away()
+            self.holdings.keep(self.kept)
+        if self.kept == "none":
+            return
+        self.settling.carry_out(self.places.moves())
+        self.places.moved()
+        try:
+            self._fetch()
+        finally:
+            self.arrivals.sweep()
+
+    # -- before -------------------------------------------------------------------------
+
+    def _recover(self) -> None:
+        """Know again the files that took their places, or were whole, when a sync was killed."""
+        found = []
+        for arrival in self.arrivals.left():
+            file = arrival.file
+            image = self.holdings.one(file.image_id)
+            if image is None or (image.file is not None and image.file.place != file.place):
                 continue
-            waiting.append(end.result)
+            if arrival.is_at(self.tree, arrival.at):
+                self.settling.clear(file.place)
+                self.tree.move(arrival.at, f"{IMAGES}/{file.place}")
+            elif not arrival.is_at(self.tree, f"{IMAGES}/{file.place}"):
+                continue
+            found.append(file)
+        if found:
+            self.holdings.put(self.sync, self.counts, found, due=True)
+        self.arrivals.sweep()
+
+    def _put_away(self) -> None:
+        """Put the files into the trash: they were kept in another way."""
+        while files := self.holdings.files():
+            self.trash.take(self.sync, files)
+            self.holdings.forget([one.image_id for one in files])
+
+    # -- fetching -----------------------------------------------------------------------
+
+    def _fetch(self) -> None:
+        total, last = self.store.number_due("file"), time.monotonic()
+        in_vain: list[CoirError] = []
+        for done, end in enumerate(each(self._one, self._asks(), self.concurrency), 1):
+            if end.error is not None:
+                self._failed(end, in_vain)
+            else:
+                in_vain.clear()
+                self._settle(end.item, end.result)
             if self.watch is not None:
                 self.watch("files", done, total)
-            if len(waiting) >= BATCH or time.monotonic() - last > SECONDS:
-                self._store(waiting)
-                waiting, last = [], time.monotonic()
-        self._store(waiting)
+            if len(self._waiting) >= BATCH or time.monotonic() - last > SECONDS:
+                self._store()
+                last = time.monotonic()
+            if len(in_vain) >= IN_VAIN:
+                break
+        self._store()
+        if in_vain:
+            raise in_vain[0]
 
-    def _places(self) -> Iterator[tuple[int, str]]:
-        after = 0
-        while ids := self.store.due("file", after):
-            for image_id in ids:
-                image = self.store.image(image_id)
-                if image is not None:
-                    place = local_place(image.path or image.file_name, self.directory, image_id)
-                    yield image_id, self._free(place, image_id)
-            after = ids[-1]
+    def _asks(self) -> Iterator[Ask]:
+        for image in self.holdings.due():
+            yield Ask(image, self.places.choose(image), self.trash.of(image.image_id))
 
-    def _free(self, place: str, image_id: int) -> str:
-        asked = "SELECT id FROM images WHERE place_key = ?"
-        owner = self.store.database.value(asked, (key(place),))
-        return place if owner in (None, image_id) else numbered(place, image_id)
-
-    def _one(self, ask: tuple[int, str]) -> Fetched:
-        image_id, place = ask
-        target = self.home / place
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if self.size is None:
-            self.images.download(image_id, target)
-        else:
-            width, height = self.size
-            self.images.download(image_id, target, original=False, width=width, height=height)
-        content = target.read_bytes()
-        return Fetched(image_id, place, len(content), hashlib.sha256(content).hexdigest())
-
-    def _store(self, fetched: Sequence[Fetched]) -> None:
-        if not fetched:
+    def _failed(self, end: Done[Ask, Fetched], in_vain: list[CoirError]) -> None:
+        error = end.error
+        broken = isinstance(error, ServerFailed) and error.status == BROKEN
+        away = isinstance(error, ConnectionFailed | UnexpectedAnswer)
+        if error is None or not (broken or away or isinstance(error, InvalidRequest)):
+            self._store()
+            end.result  # noqa: B018 - raises it
             return
-        self.counts.files_fetched += len(fetched)
-        self.counts.bytes_fetched += sum(one.size for one in fetched)
-        with self.store.database.write() as connection:
-            connection.executemany(
-                "UPDATE images SET file_due = 0, place = ?, place_key = ?, size = ?, sha256 = ?, "
-                "trouble = NULL WHERE id = ?",
-                [
-                    (one.place, key(one.place), one.size, one.sha256, one.image_id)
-                    for one in fetched
-                ],
+        if away:
+            in_vain.append(error)
+        self.counts.requests += 1
+        self.counts.files_failed += 1
+        self.store.trouble(end.item.image.image_id, error.message)
+
+    def _one(self, ask: Ask) -> Fetched:
+        """Fetch a file, unless it is there; runs in a thread of its own."""
+        there = self._there(ask)
+        image_id, requests = ask.image.image_id, 1
+        if there is not None and not self.conditional:
+            if self.images.etag(image_id) == _file(there).etag:
+                return _same(there)
+            there, requests = None, 2
+        known = None if there is None else _file(there).etag
+        with local_files(), self.arrivals.begun() as arriving:
+            told = self.images.receive(
+                image_id, arriving, known=known, original=not self.size, **self.size
             )
+            if told is None and there is not None:
+                return _same(there)
+            if told is None or told.length not in (None, arriving.size):
+                raise ConnectionFailed(
+                    f"The file of image {image_id} was cut on its way.",
+                    hint="Run it again; if it stays, look at proxies on the way.",
+                )
+            arrival = arriving.whole(image_id, ask.place, told.etag)
+        return Fetched(arrival, requests=requests)
+
+    def _there(self, ask: Ask) -> FileRecord | Trashed | None:
+        """Give a file that may be the one that the server has: whole, and with an ETag."""
+        held = ask.image.file
+        if held is not None and self._is_whole(held, f"{IMAGES}/{held.place}"):
+            return held if held.etag is not None else None
+        for trashed in ask.trashed:
+            if trashed.file.etag is not None and self._is_whole(trashed.file, trashed.at):
+                return trashed
+        return None
+
+    def _is_whole(self, file: FileRecord, place: str) -> bool:
+        found = self.tree.file(place)
+        if found is None or found.st_size != file.size:
+            return False
+        with local_files(), self.tree.open(place) as content:
+            return hash_of(content) == file.sha256
+
+    # -- afterwards ---------------------------------------------------------------------
+
+    def _settle(self, ask: Ask, fetched: Fetched) -> None:
+        """Let a file take its place; its row follows with those of others."""
+        self.counts.requests += fetched.requests
+        if fetched.kept is not None:
+            self.counts.files_kept += 1
+            self._waiting.append(fetched.kept)
+            return
+        with local_files():
+            if fetched.back is not None:
+                self._take_back(ask, fetched.back)
+            elif fetched.arrival is not None:
+                self._arrived(ask, fetched.arrival)
+
+    def _arrived(self, ask: Ask, arrival: Arrival) -> None:
+        held, file = ask.image.file, arrival.file
+        self.counts.bytes_fetched += file.size
+        if (
+            held is not None
+            and held.sha256 == file.sha256
+            and self._is_whole(held, f"{IMAGES}/{held.place}")
+        ):
+            self.tree.at(arrival.at).unlink()
+            self.counts.files_kept += 1
+        else:
+            self._make_room(ask)
+            self.arrivals.settle(arrival)
+            self.counts.files_fetched += 1
+        self._waiting.append(file)
+
+    def _take_back(self, ask: Ask, trashed: Trashed) -> None:
+        found = self.tree.file(trashed.at)
+        if found is None:
+            raise CoirError(f"{trashed.at} has vanished.", hint="Run it again.")
+        file = FileRecord(
+            ask.image.image_id, ask.place, trashed.file.size, trashed.file.sha256, trashed.file.etag
+        )
+        self._make_room(ask)
+        self.arrivals.settle(Arrival(file, trashed.at, found.st_ino, found.st_mtime_ns))
+        self.counts.files_kept += 1
+        self._waiting.append(file)
+
+    def _make_room(self, ask: Ask) -> None:
+        if ask.image.file is not None:
+            self.trash.take(self.sync, [ask.image.file])
+        self.settling.clear(ask.place)
+
+    def _store(self) -> None:
+        if not self._waiting:
+            return
+        files, self._waiting = self._waiting, []
+        with local_files():
+            for folder in {one.place.rpartition("/")[0] for one in files}:
+                self.tree.sync_folder(f"{IMAGES}/{folder}".rstrip("/"))
+        self.holdings.put(self.sync, self.counts, files, due=False)
+        self.arrivals.stored()
+        for one in files:
+            self.places.stored(one.image_id)
+
+
+def _file(there: FileRecord | Trashed) -> FileRecord:
+    return there if isinstance(there, FileRecord) else there.file
+
+
+def _same(there: FileRecord | Trashed) -> Fetched:
+    if isinstance(there, FileRecord):
+        return Fetched(kept=there)
+    return Fetched(back=there)

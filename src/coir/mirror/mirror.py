@@ -22,6 +22,8 @@ from coir.mirror.settings import Settings, known, settle, settled
 from coir.mirror.store import Store
 from coir.mirror.sync import Sync, Watch
 from coir.mirror.trash import Trash
+from coir.mirror.tree import Tree
+from coir.mirror.verify import Verification
 from coir.scan.filter import Filter
 
 __all__ = ["Mirror"]
@@ -83,7 +85,12 @@ class Mirror(Closing):
     @property
     def store(self) -> Store:
         """Its rows."""
-        return Store(self.database, Trash(self.path / "images", self._own / "trash").take)
+        return Store(self.database, self.trash.take)
+
+    @property
+    def trash(self) -> Trash:
+        """The files of removed images, and replaced versions of others."""
+        return Trash(Tree(self.path))
 
     def __len__(self) -> int:
         return self.store.held()
@@ -163,6 +170,24 @@ class Mirror(Closing):
         work = Sync(Store(database), settings, self._own, dataset, settings.where, chosen, watch)
         actions = list(work.plan())
         return actions, work.planned()
+
+    def verify(
+        self, dataset: Dataset | None = None, *, deep: bool = False, watch: Watch | None = None
+    ) -> Verification:
+        """Compare the mirror with the dataset, or with itself; nothing is changed.
+
+        Iterate what it gives: a finding for each image, ascending by id; then ask for its verdict.
+        Without ``deep`` the rows are compared, by a complete listing, and the sizes of files; with
+        it all annotations and what is in the files, here and on the server.
+
+        Raises:
+            InvalidRequest: nothing was synced yet, or the mirror is of something else.
+
+        """
+        settings = self.settings
+        if dataset is not None:
+            settled(self.database, dataset, None, Options())
+        return Verification(self.store, Tree(self.path), settings, dataset, deep, watch=watch)
 
     def close(self) -> None:
         """Close the database."""

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 from coir.errors import InvalidRequest
 from coir.mirror.plan import Limits
 
-__all__ = ["AnnotationsMode", "Options", "checked_images"]
+__all__ = ["AnnotationsMode", "Options", "box", "checked_images"]
 
 AnnotationsMode: TypeAlias = Literal["auto", "full", "none"]
 SIZE = re.compile(r"[1-9]\d{0,4}x[1-9]\d{0,4}")
@@ -65,3 +65,9 @@ def checked_images(images: str) -> str:
         f"'{images}' does not say which files to keep.",
         hint="Use original, none, or a size in pixels such as 640x480.",
     )
+
+
+def box(images: str) -> dict[str, int]:
+    """Give the width and height into which pictures are made to fit; nothing for others."""
+    width, sign, height = images.partition("x")
+    return {"width": int(width), "height": int(height)} if sign else {}

@@ -1,6 +1,6 @@
 """Where the file of an image lies in a mirror: its path on the server, made fit for any disk.
 
-Pure, and reversible: what no file system takes is written as ``%XX``, as in addresses, and the
+Pure, and reversible: what some file system refuses is written as ``%XX``, as in addresses, and the
 database knows the place of each image. Nothing that a server says can lead out of the folder.
 """
 
@@ -11,34 +11,53 @@ import re
 import unicodedata
 from urllib.parse import unquote
 
-__all__ = ["key", "local_place", "numbered", "server_place"]
+__all__ = ["as_jpeg", "folders", "key", "local_place", "numbered", "server_path"]
 
-# What Windows refuses in names, control characters, and the sign that marks what was replaced.
-FORBIDDEN = re.compile(r'[<>:"\\|?*%\x00-\x1f\x7f]|[. ]$|^ |^\.')
-RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)", re.IGNORECASE)
-# File systems take 255 bytes; what is being written has a longer name for a while.
+# What Windows refuses in names, control characters, lone halves of characters, and the sign that
+# marks what was replaced; dots and spaces where some system drops them, or hides the file.
+FORBIDDEN = re.compile('[<>:"\\\\|?*%\x00-\x1f\x7f\ud800-\udfff]|[. ]\\Z|\\A[. ]')
+# Names that are devices on Windows, whatever ending they have.
+RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³]) *(\.|\Z)", re.I)
+# File systems take 255 bytes in a name, of which numbers may take some; Linux 4,096 in a path, of
+# which the mirror's own folder takes some.
 LONGEST = 200
+LONGEST_PLACE = 2_000
+# An empty name between two slashes; and folders that no escaped name can have.
+EMPTY = "%"
+ELSEWHERE = "%elsewhere"
+LONG = "%long"
+JPEG = (".jpg", ".jpeg")
+BAD = "surrogatepass"
 
 
-def local_place(path: str, directory: str, image_id: int) -> str:
+def local_place(path: str, directory: str) -> str:
     """Give the place of an image below the mirror's folder of images, with ``/`` between folders.
 
     ``path`` is the server's, ``directory`` that of its dataset. A path that does not lie there
-    goes into a folder of its own.
+    goes, whole, into a folder of its own.
     """
     home = directory.rstrip("/") + "/"
-    inside = directory and path.startswith(home)
-    relative = path[len(home) :] if inside else f"{path.rsplit('/', 1)[-1]}"
-    segments = [_segment(one) for one in relative.split("/") if one] or [f"{image_id}"]
-    return "/".join(segments if inside else ["%elsewhere", str(image_id), *segments])
+    inside = bool(directory) and path.startswith(home) and len(path) > len(home)
+    relative = path[len(home) :] if inside else path
+    segments = [_segment(one) for one in relative.split("/")]
+    place = "/".join(segments if inside else [ELSEWHERE, *segments])
+    return place if len(place.encode()) <= LONGEST_PLACE else _hashed(place)
 
 
-def server_place(place: str) -> str:
-    """Give the path below the dataset's directory that a place stands for.
+def as_jpeg(place: str) -> str:
+    """Give the place of a JPEG that was made of a picture: one of another kind gets an ending."""
+    return place if place.lower().endswith(JPEG) else f"{place}.jpg"
 
-    Of a name that was cut, or numbered, only the database knows the whole.
+
+def server_path(place: str, directory: str) -> str:
+    """Give the path on the server that a place stands for.
+
+    Of what was cut, numbered or made a JPEG only the database knows it.
     """
-    return "/".join(unquote(one) for one in place.split("/"))
+    outside = place.startswith(f"{ELSEWHERE}/")
+    relative = place.removeprefix(f"{ELSEWHERE}/") if outside else place
+    path = "/".join("" if one == EMPTY else unquote(one, errors=BAD) for one in relative.split("/"))
+    return path if outside else f"{directory.rstrip('/')}/{path}"
 
 
 def numbered(place: str, image_id: int) -> str:
@@ -51,10 +70,20 @@ def numbered(place: str, image_id: int) -> str:
 
 def key(place: str) -> str:
     """Give what two places must not share: on some disks case and accents' forms are the same."""
-    return unicodedata.normalize("NFC", place).casefold()
+    # Each may undo the other's work; this is stable (Unicode, 3.13, D145).
+    folded = unicodedata.normalize("NFD", place).casefold()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", folded).casefold())
+
+
+def folders(place: str) -> list[str]:
+    """Give the folders that a place lies in, the outermost first."""
+    parts = place.split("/")[:-1]
+    return ["/".join(parts[:number]) for number in range(1, len(parts) + 1)]
 
 
 def _segment(name: str) -> str:
+    if not name:
+        return EMPTY
     written = FORBIDDEN.sub(lambda found: _escaped(found[0]), name)
     if RESERVED.match(written):
         written = _escaped(written[0]) + written[1:]
@@ -62,13 +91,26 @@ def _segment(name: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    return "".join(f"%{byte:02X}" for byte in text.encode())
+    return "".join(f"%{byte:02X}" for byte in text.encode(errors=BAD))
 
 
 def _cut(name: str) -> str:
     """Keep the beginning and the ending, and tell names apart by a hash."""
-    digest = hashlib.sha256(name.encode()).hexdigest()[:12]
+    ending = _ending(name)
+    stem = name.removesuffix(ending).encode()[: LONGEST - len(ending.encode()) - 17]
+    return f"{stem.decode('utf-8', 'ignore')}~{_digest(name)}{ending}"
+
+
+def _hashed(place: str) -> str:
+    """A place that is too deep: a hash tells it from others."""
+    return f"{LONG}/{_digest(place)}{_ending(place)}"
+
+
+def _ending(name: str) -> str:
     stem, dot, ending = name.rpartition(".")
-    ending = f".{ending}" if dot and len(ending.encode()) <= 12 else ""
-    kept = (stem if ending else name).encode()[: LONGEST - len(ending.encode()) - 14]
-    return f"{kept.decode('utf-8', 'ignore')}~{digest}{ending}"
+    short = dot and stem and len(ending.encode()) <= 12 and "/" not in ending
+    return f".{ending}" if short else ""
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

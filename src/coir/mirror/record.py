@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from coir.model import CategoryInfo, CocoAnnotation, Image
 
-__all__ = ["AnnotationRecord", "CategoryRecord", "ImageRecord", "annotation_record",
+__all__ = ["AnnotationRecord", "CategoryRecord", "FileRecord", "ImageRecord", "annotation_record",
            "category_record", "image_record"]  # fmt: skip
 
 
@@ -28,6 +28,19 @@ class ImageRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     height: int | None = None
     annotated: bool = False
     num_annotations: int = 0
+
+
+class FileRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The file of an image: its place below ``images/``, its size in bytes and its hash.
+
+    ``etag`` is what the server calls these bytes, where it does.
+    """
+
+    image_id: int
+    place: str
+    size: int
+    sha256: str
+    etag: str | None = None
 
 
 class CategoryRecord(msgspec.Struct, frozen=True, omit_defaults=True):

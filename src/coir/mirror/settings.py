@@ -74,7 +74,7 @@ def settle(database: Database, settings: Settings) -> None:
     with database.write() as connection:
         keep(connection, KEY, settings)
         if before is not None and before.images != settings.images:
-            connection.execute("UPDATE images SET file_due = 1, etag = NULL")
+            connection.execute("UPDATE images SET file_due = 1")
 
 
 def _plain(where: Filter | None) -> dict[str, Any]:

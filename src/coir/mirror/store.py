@@ -17,11 +17,11 @@ import msgspec
 from coir.mirror.counts import Counts
 from coir.mirror.database import Database, keep
 from coir.mirror.plan import Action, Add, Change, Look, Remove
-from coir.mirror.record import AnnotationRecord, CategoryRecord, ImageRecord
+from coir.mirror.record import AnnotationRecord, CategoryRecord, FileRecord, ImageRecord
 from coir.scan import Certificate
 from coir.scan.prices import Prices
 
-__all__ = ["Store"]
+__all__ = ["Store", "note_counts"]
 
 # Actions in one transaction: enough that the disk's flush does not count, few enough that a kill
 # takes back less than a second's work.
@@ -39,13 +39,15 @@ class Store:
 
     Args:
         database: where they are.
-        discard: puts away the files of removed images, given their places; called before the
-            transaction that forgets them ends.
+        discard: puts away the files of removed images; called before the transaction that
+            forgets them ends.
 
     """
 
     def __init__(
-        self, database: Database, discard: Callable[[int, Sequence[str]], None] | None = None
+        self,
+        database: Database,
+        discard: Callable[[int, Sequence[FileRecord]], None] | None = None,
     ) -> None:
         self.database = database
         self._discard = discard
@@ -130,9 +132,9 @@ class Store:
             for _, text in batch:
                 change.act(msgspec.json.decode(text, type=Action))
             connection.execute("DELETE FROM plan WHERE id <= ?", (batch[-1][0],))
-            _note_counts(connection, sync, counts)
-            if self._discard is not None and change.places:
-                self._discard(sync, change.places)
+            note_counts(connection, sync, counts)
+            if self._discard is not None and change.files:
+                self._discard(sync, change.files)
         return len(batch)
 
     # -- what the server told beside the plan -------------------------------------------
@@ -160,7 +162,7 @@ class Store:
                 connection.execute(
                     "INSERT OR REPLACE INTO categories VALUES (?, ?, ?)", (one.id, one.name, body)
                 )
-            _note_counts(connection, sync, counts)
+            note_counts(connection, sync, counts)
 
     def put_annotations(
         self,
@@ -184,7 +186,7 @@ class Store:
                 [(sync, image_id) for image_id in image_ids],
             )
             counts.images_looked_into += len(image_ids)
-            _note_counts(connection, sync, counts)
+            note_counts(connection, sync, counts)
 
     def trouble(self, image_id: int, words: str) -> None:
         """Remember why the annotations or the file of an image could not be fetched."""
@@ -234,7 +236,7 @@ class Store:
                 "WHERE id = ?",
                 (mode, cursor, proof, sync),
             )
-            _note_counts(connection, sync, counts)
+            note_counts(connection, sync, counts)
 
     def applied(self, sync: int) -> None:
         """Enter that the plan was carried out."""
@@ -245,7 +247,7 @@ class Store:
         with self.database.write() as connection:
             keep(connection, "prices", prices)
             connection.execute("DELETE FROM mirror WHERE key = 'full_since'")
-            _note_counts(connection, sync, counts)
+            note_counts(connection, sync, counts)
             connection.execute(
                 "UPDATE syncs SET state = 'done', finished = ? WHERE id = ?", (now(), sync)
             )
@@ -293,7 +295,7 @@ class _Change:
         self._connection = connection
         self._sync = sync
         self._counts = counts
-        self.places: list[str] = []
+        self.files: list[FileRecord] = []
 
     def act(self, action: Action) -> None:
         """Carry out an action; one that finds what it wants is carried out already."""
@@ -379,8 +381,10 @@ class _Change:
             return
         asked = "SELECT id, body FROM annotations WHERE image_id = ?"
         self.annotations(dict(self._connection.execute(asked, (image_id,))), {})
-        asked = "SELECT place FROM images WHERE id = ? AND place IS NOT NULL"
-        self.places += [row[0] for row in self._connection.execute(asked, (image_id,))]
+        asked = (
+            "SELECT id, place, size, sha256, etag FROM images WHERE id = ? AND place IS NOT NULL"
+        )
+        self.files += [FileRecord(*row) for row in self._connection.execute(asked, (image_id,))]
         self._connection.execute("DELETE FROM images WHERE id = ?", (image_id,))
         self.bury("image", image_id, encode(before).decode())
         self._counts.images_removed += 1
@@ -414,5 +418,6 @@ def _columns(image: ImageRecord) -> tuple[Any, ...]:
     )
 
 
-def _note_counts(connection: sqlite3.Connection, sync: int, counts: Counts) -> None:
+def note_counts(connection: sqlite3.Connection, sync: int, counts: Counts) -> None:
+    """Write the counts of the sync under way, within a transaction."""
     connection.execute("UPDATE syncs SET counts = ? WHERE id = ?", (encode(counts).decode(), sync))

@@ -32,6 +32,7 @@ from coir.mirror.record import category_record
 from coir.mirror.report import SyncReport
 from coir.mirror.settings import Settings
 from coir.mirror.store import Store
+from coir.mirror.tree import Tree
 from coir.scan import Certificate, Scan
 from coir.scan.filter import Filter
 from coir.scan.offset_plan import OffsetPlan
@@ -280,18 +281,15 @@ class Sync:
             fetch.again(self.store.longest_ago(self.number, AGAIN_MOST), until)
 
     def _files(self) -> None:
-        images = self.settings.images
-        if images == "none":
-            return
-        size = None if images == "original" else tuple(map(int, images.split("x")))
         Files(
             images=Images(self.transport),
             store=self.store,
-            home=self.home.parent / "images",
+            tree=Tree(self.home.parent),
             directory=self.dataset.info.directory,
             sync=self.number,
             counts=self.counts,
-            size=size,  # type: ignore[arg-type]
+            kept=self.settings.images,
+            conditional=self.dataset.server.info.coir is not None,
             concurrency=self.options.concurrency,
             watch=self.watch,
         ).due()

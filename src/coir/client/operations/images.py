@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
 from coir.client.call import Reach, Way, call, stream
-from coir.client.exchange import Operation, Request, given, query
+from coir.client.exchange import Answer, Operation, Request, Sink, given, query
 from coir.client.local_file import PathLike, Source, received, sent
 from coir.client.reply import checked, decoded
 from coir.model import Coco, ImageInfo, ImagePage
 
-__all__ = ["Images"]
+__all__ = ["Images", "Received"]
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What a server said of a picture beside its bytes, where it did.
+
+    ``etag`` names the bytes: the server gives another for others; ``length`` is their number.
+    """
+
+    etag: str | None = None
+    length: int | None = None
+
+
+NOT_MODIFIED = 304
 
 
 class _Copied(msgspec.Struct):
@@ -92,6 +106,39 @@ class Images(Reach[Way]):
             checked(request, (yield request))
         return Path(path)
 
+    @call
+    def receive(
+        self,
+        image_id: int,
+        into: Sink,
+        *,
+        known: str | None = None,
+        original: bool = True,
+        width: int | None = None,
+        height: int | None = None,
+    ) -> Operation[Received | None]:
+        """Write a picture into an open file, otherwise as `download` does.
+
+        None where the server says that it is still the one with the ETag ``known``, and nothing
+        was written. coir's server does so for the bytes that were uploaded; the original always
+        gives the picture, and is asked with `etag` first.
+        """
+        asked = {} if known is None else {"if-none-match": known}
+        request = replace(_picture(image_id, original, width, height), into=into, headers=asked)
+        answer = yield request
+        if answer.status == NOT_MODIFIED and known is not None:
+            return None
+        return _received(checked(request, answer))
+
+    @call
+    def etag(self, image_id: int) -> Operation[str | None]:
+        """Tell the ETag of the bytes that were uploaded, without them: ``HEAD /api/image/{id}``.
+
+        None where the server gives none.
+        """
+        request = replace(_picture(image_id, True, None, None), method="HEAD")
+        return _received(checked(request, (yield request))).etag
+
     @stream
     def pieces(
         self,
@@ -138,3 +185,10 @@ def _picture(image_id: int, original: bool, width: int | None, height: int | Non
     # Any text but an empty one means yes (recorded: get.original_false_is_true).
     params = query(original=original or None, width=width, height=height)
     return Request("GET", f"/api/image/{image_id}", params)
+
+
+def _received(answer: Answer) -> Received:
+    length = answer.headers.get("content-length", "")
+    # Of what was packed on its way the length says nothing.
+    counted = length.isdecimal() and "content-encoding" not in answer.headers
+    return Received(answer.headers.get("etag"), int(length) if counted else None)
