@@ -42,6 +42,7 @@ __all__ = [
     "info",
     "login",
     "me",
+    "visible",
 ]
 
 
@@ -99,9 +100,9 @@ def dataset(wanted: str | int) -> Operation[DatasetInfo]:
         InvalidRequest: the id of one dataset is the name of another.
 
     """
-    visible = yield from datasets()
-    by_id = [one for one in visible if str(one.id) == str(wanted)]
-    by_name = [one for one in visible if one.name == wanted]
+    seen = yield from datasets()
+    by_id = [one for one in seen if str(one.id) == str(wanted)]
+    by_name = [one for one in seen if one.name == wanted]
     found = {one.id: one for one in by_id + by_name}
     if len(found) > 1:
         ids = ", ".join(str(one) for one in sorted(found))
@@ -114,7 +115,7 @@ def dataset(wanted: str | int) -> Operation[DatasetInfo]:
     if not found:
         raise DatasetNotFound(
             f"There is no dataset '{wanted}' that this user may see.",
-            hint=_among(visible),
+            hint=_among(seen),
         )
     return next(iter(found.values()))
 
@@ -132,7 +133,7 @@ def images(dataset_id: int, params: Mapping[str, str], row: type[Row]) -> Operat
     request = Request("GET", f"/api/dataset/{dataset_id}/data", params)
     answer = yield request
     if answer.status in {404, 500}:
-        yield from _by_id(dataset_id)
+        yield from visible(dataset_id)
     return cast("Page[Row]", decoded(request, answer, PAGES[row]))
 
 
@@ -172,17 +173,23 @@ def create_dataset(name: str, categories: Sequence[str] = ()) -> Operation[Datas
     return decoded(request, (yield request), DatasetInfo)
 
 
-def _by_id(dataset_id: int) -> Operation[None]:
-    visible = yield from datasets()
-    if all(one.id != dataset_id for one in visible):
+def visible(dataset_id: int) -> Operation[None]:
+    """Make sure that the user may see a dataset: what else went wrong is real trouble.
+
+    Raises:
+        DatasetNotFound: there is none that the user may see.
+
+    """
+    seen = yield from datasets()
+    if all(one.id != dataset_id for one in seen):
         raise DatasetNotFound(
-            f"There is no dataset {dataset_id} that this user may see.", hint=_among(visible)
+            f"There is no dataset {dataset_id} that this user may see.", hint=_among(seen)
         )
 
 
-def _among(visible: list[DatasetInfo]) -> str:
-    if not visible:
+def _among(seen: list[DatasetInfo]) -> str:
+    if not seen:
         return "This user sees no dataset at all: ask the owner to share it."
-    names = ", ".join(f"{one.name!r} ({one.id})" for one in visible[:8])
-    more = ", …" if len(visible) > 8 else ""
+    names = ", ".join(f"{one.name!r} ({one.id})" for one in seen[:8])
+    more = ", …" if len(seen) > 8 else ""
     return f"Those visible are {names}{more}; `coir datasets` lists them."

@@ -7,21 +7,22 @@ all, so that a mirror holds the same whichever way it was kept.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
 from coir.client import Dataset, routes
 from coir.client.crew import each
 from coir.client.transport import Transport
-from coir.mirror.plan import Action, Add, Look, Tally, compare
+from coir.mirror.plan import Action, Add, Change, Look, Remove, Tally, compare
 from coir.mirror.ranges import search
 from coir.mirror.record import ImageRecord, image_record
 from coir.mirror.store import Store
 from coir.mirror.windows import WIDEST, count, grouped, rows
-from coir.model import Change, Image
+from coir.model import Change as Entry
+from coir.model import Image
 from coir.scan import Certificate, Filter, Progress, Scan
 from coir.scan.ask import Window
 from coir.scan.details import Filler
@@ -32,6 +33,8 @@ __all__ = ["FIELDS", "Reader"]
 
 # What a mirror wants to know beyond the listing's own columns.
 FIELDS = ("path", "width", "height")
+# The claims of a certificate by which what is not listed is not there.
+PROVEN = {"S3", "S6"}
 # Images whose further fields are filled in together.
 BATCH = 2_000
 # Entries of the feed in one answer: the most that the server gives.
@@ -80,12 +83,31 @@ class Reader:
             watch=self._progress,
         )
         held = self.store.held()
+        gone: list[int] = []
         with scan:
             there = map(image_record, scan)
-            yield from self._whole(compare(self.store.images(), there, self.tally), held)
+            for action in self._whole(compare(self.store.images(), there, self.tally), held):
+                if isinstance(action, Remove):
+                    gone.append(action.id)
+                else:
+                    yield action
         self.certificate = scan.certificate
         self.requests += scan.certificate.requests
         self.seconds = time.monotonic() - started
+        yield from self._gone(gone, proven=bool(PROVEN & set(scan.certificate.claims)))
+
+    def _gone(self, ids: Sequence[int], *, proven: bool) -> Iterator[Action]:
+        """Remove what the listing did not have; where that proves little, after a second look."""
+        if proven:
+            yield from map(Remove, ids)
+            return
+        self.tally.removed -= len(ids)
+        looked = Reader.within(replace(self, tally=Tally()), grouped(ids))
+        wanted = set(ids)
+        for action in looked:
+            if action.id in wanted and not isinstance(action, Add):
+                self.tally.count(action)
+                yield action
 
     def _progress(self, now: Progress) -> None:
         self._expected = now.expected or 0
@@ -126,10 +148,8 @@ class Reader:
             windows += self._differing(known, below)
         if newest > last:
             windows += _pieces(Window(last + 1, newest + 1), total - below)
-        seen = self.tally.unchanged
-        yield from self._whole(self.within(sorted(windows)), self.store.held())
-        removed_or_changed = self.tally.removed + self.tally.changed
-        self.tally.unchanged = held - removed_or_changed if seen == 0 else self.tally.unchanged
+        yield from self._whole(self.within(sorted(windows)), held)
+        self.tally.unchanged = held - self.tally.removed - self.tally.changed
 
     def _highest(self) -> tuple[int, int]:
         started = time.monotonic()
@@ -172,58 +192,30 @@ class Reader:
 
         """
         touched: dict[int, Look] = {}
-        categories: set[int] = set()
         while True:
             answer = self.dataset.changes(cursor, limit=ENTRIES)
             self.requests += 1
             for entry in answer.changes:
-                self._touch(entry, touched, categories)
+                _touch(entry, touched)
             cursor = answer.cursor
             if not answer.more:
                 break
-        for image_id in self._labelled(categories):
-            file = image_id in touched and touched[image_id].file
-            touched[image_id] = Look(image_id, annotations=True, file=file)
         return self._followed(touched), cursor
-
-    def _touch(self, entry: Change, touched: dict[int, Look], categories: set[int]) -> None:
-        if entry.kind == "category":
-            if entry.change != "changed":
-                categories.add(entry.id)
-            return
-        image_id = entry.image_id if entry.kind == "annotation" else entry.id
-        if image_id is None:
-            return
-        before = touched.get(image_id, Look(image_id))
-        touched[image_id] = Look(
-            image_id,
-            annotations=before.annotations
-            or entry.kind == "annotation"
-            or entry.change == "restored",
-            file=before.file or entry.kind == "image",
-        )
-
-    def _labelled(self, categories: set[int]) -> Iterator[int]:
-        """Give the images whose annotations may have come or gone with a category."""
-        if not categories:
-            return
-        asked = "SELECT id FROM images WHERE annotated OR num_annotations > 0 ORDER BY id"
-        for (image_id,) in self.store.database.rows(asked):
-            yield image_id
 
     def _followed(self, touched: dict[int, Look]) -> Iterator[Action]:
         held = self.store.held()
         for action in self.within(grouped(sorted(touched))):
             look = touched.get(action.id)
             yield action
-            if look is not None and (look.annotations or look.file) and not isinstance(action, Add):
-                del touched[action.id]
+            if look is None:
+                continue
+            del touched[action.id]
+            if isinstance(action, Change):
                 yield look
         for image_id in sorted(touched):
-            look = touched[image_id]
-            if (look.annotations or look.file) and self.store.image(image_id) is not None:
+            if self.store.image(image_id) is not None:
                 self.tally.looked_at += 1
-                yield look
+                yield touched[image_id]
         self.tally.unchanged = held - self.tally.removed - self.tally.changed
 
     # -- windows ------------------------------------------------------------------------
@@ -244,6 +236,19 @@ class Reader:
     def _rows(self, window: Window) -> list[Image]:
         self.requests += 1
         return self.transport.run(rows(self.dataset.info.id, self.compiled, window))
+
+
+def _touch(entry: Entry, touched: dict[int, Look]) -> None:
+    """Enter what an entry says of an image; categories are looked at anyhow."""
+    image_id = entry.image_id if entry.kind == "annotation" else entry.id
+    if entry.kind == "category" or image_id is None:
+        return
+    before = touched.get(image_id, Look(image_id))
+    touched[image_id] = Look(
+        image_id,
+        annotations=before.annotations or entry.kind == "annotation" or entry.change == "restored",
+        file=before.file or entry.kind == "image",
+    )
 
 
 def _row(image: ImageRecord) -> Image:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from functools import cached_property
+from itertools import groupby, islice
 from typing import Any
 
 import msgspec
@@ -30,6 +31,17 @@ BATCH = 2_000
 PAGE = 5_000
 LARGEST = 2**63 - 1
 IMAGE_COLUMNS = "id, file_name, path, width, height, annotated, num_annotations"
+
+# A category that is gone takes its annotations along, and no row of an image shows that; one that
+# comes brings back what the images' own counts say is missing here.
+LABELLED_DUE = (
+    "UPDATE images SET annotations_due = 1 "
+    "WHERE id IN (SELECT image_id FROM annotations WHERE category_id = ?)"
+)
+HIDDEN_DUE = (
+    "UPDATE images SET annotations_due = 1 WHERE num_annotations > "
+    "(SELECT count(*) FROM annotations WHERE annotations.image_id = images.id)"
+)
 
 encode = msgspec.json.encode
 
@@ -127,15 +139,27 @@ class Store:
         batch = list(self.database.rows(asked, (BATCH,)))
         if not batch:
             return 0
+        actions = [msgspec.json.decode(text, type=Action) for _, text in batch]
         with self.database.write() as connection:
-            change = _Change(connection, sync, counts)
-            for _, text in batch:
-                change.act(msgspec.json.decode(text, type=Action))
+            self._act(connection, sync, counts, actions)
             connection.execute("DELETE FROM plan WHERE id <= ?", (batch[-1][0],))
-            note_counts(connection, sync, counts)
-            if self._discard is not None and change.files:
-                self._discard(sync, change.files)
         return len(batch)
+
+    def act(self, sync: int, counts: Counts, actions: Iterable[Action]) -> None:
+        """Carry out actions as they come, without a plan: where there is nothing to lose."""
+        waiting = iter(actions)
+        while batch := list(islice(waiting, BATCH)):
+            with self.database.write() as connection:
+                self._act(connection, sync, counts, batch)
+
+    def _act(
+        self, connection: sqlite3.Connection, sync: int, counts: Counts, batch: Sequence[Action]
+    ) -> None:
+        change = _Change(connection, sync, counts)
+        change.act(batch)
+        note_counts(connection, sync, counts)
+        if self._discard is not None and change.files:
+            self._discard(sync, change.files)
 
     # -- what the server told beside the plan -------------------------------------------
 
@@ -147,8 +171,11 @@ class Store:
             return
         with self.database.write() as connection:
             change = _Change(connection, sync, counts)
+            if wanted.keys() - held.keys():
+                connection.execute(HIDDEN_DUE)
             for gone in held.keys() - wanted.keys():
                 connection.execute("DELETE FROM categories WHERE id = ?", (gone,))
+                connection.execute(LABELLED_DUE, (gone,))
                 change.bury("category", gone, encode(held[gone]).decode())
                 counts.categories_removed += 1
             for one in told:
@@ -209,14 +236,13 @@ class Store:
 
     # -- syncs --------------------------------------------------------------------------
 
-    def begin(self, mode: str, cursor: str | None) -> int:
+    def begin(self, mode: str) -> int:
         """Enter a new sync, with an empty plan; gives its number."""
         with self.database.write() as connection:
             connection.execute("DELETE FROM plan")
             connection.execute("DELETE FROM syncs WHERE state = 'reading'")
             made = connection.execute(
-                "INSERT INTO syncs (mode, state, started, cursor) VALUES (?, 'reading', ?, ?)",
-                (mode, now(), cursor),
+                "INSERT INTO syncs (mode, state, started) VALUES (?, 'reading', ?)", (mode, now())
             )
         return int(made.lastrowid or 0)
 
@@ -302,11 +328,17 @@ class _Change:
         self._counts = counts
         self.files: list[FileRecord] = []
 
-    def act(self, action: Action) -> None:
-        """Carry out an action; one that finds what it wants is carried out already."""
+    def act(self, actions: Iterable[Action]) -> None:
+        """Carry out actions; one that finds what it wants is carried out already."""
+        for kind, run in groupby(actions, type):
+            if kind is Add:
+                self._add([action.image for action in run if isinstance(action, Add)])
+            else:
+                for action in run:
+                    self._single(action)
+
+    def _single(self, action: Action) -> None:
         match action:
-            case Add(image):
-                self._add(image)
             case Change(image):
                 self._change(image)
             case Remove(image_id):
@@ -329,6 +361,7 @@ class _Change:
     def bury(self, kind: str, number: int, body: str) -> None:
         """Remember something that is gone."""
         self.version(kind, number, body.encode())
+        self._any_buried = True
         self._connection.execute(
             "INSERT OR REPLACE INTO tombstones VALUES (?, ?, ?, ?)",
             (kind, number, self._sync, body),
@@ -352,15 +385,32 @@ class _Change:
                 (number, record.image_id, record.category_id, body),
             )
 
-    def _add(self, image: ImageRecord) -> None:
-        made = self._connection.execute(
-            f"INSERT OR IGNORE INTO images ({IMAGE_COLUMNS}, annotations_due, file_due) "  # noqa: S608
+    def _add(self, images: Sequence[ImageRecord]) -> None:
+        """Add images, many at once: the first sync of a dataset is nothing else."""
+        held = {one.id for one in images if self._held(one.id)} if self._any_held else set()
+        new = [one for one in images if one.id not in held]
+        self._connection.executemany(
+            f"INSERT INTO images ({IMAGE_COLUMNS}, annotations_due, file_due) "  # noqa: S608
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1)",
-            (*_columns(image), image.annotated or image.num_annotations > 0),
+            [(*_columns(one), one.annotated or one.num_annotations > 0) for one in new],
         )
-        if made.rowcount:
-            self.version("image", image.id, None)
-            self._counts.images_added += 1
+        self._connection.executemany(
+            "INSERT OR IGNORE INTO versions VALUES ('image', ?, ?, NULL)",
+            [(one.id, self._sync) for one in new],
+        )
+        if self._any_buried:
+            self._connection.executemany(
+                "DELETE FROM tombstones WHERE kind = 'image' AND id = ?", [(one.id,) for one in new]
+            )
+        self._counts.images_added += len(new)
+
+    @cached_property
+    def _any_held(self) -> bool:
+        return self._connection.execute("SELECT 1 FROM images LIMIT 1").fetchone() is not None
+
+    @cached_property
+    def _any_buried(self) -> bool:
+        return self._connection.execute("SELECT 1 FROM tombstones LIMIT 1").fetchone() is not None
 
     def _change(self, image: ImageRecord) -> None:
         before = self._held(image.id)

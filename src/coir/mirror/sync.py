@@ -16,6 +16,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from coir.client import Dataset, routes
@@ -33,6 +34,7 @@ from coir.mirror.report import SyncReport
 from coir.mirror.settings import Settings
 from coir.mirror.store import Store
 from coir.mirror.tree import Tree
+from coir.model import CategoryInfo
 from coir.scan import Certificate, Scan
 from coir.scan.filter import Filter
 from coir.scan.offset_plan import OffsetPlan
@@ -100,11 +102,10 @@ class Sync:
 
         """
         self._finish_interrupted()
-        while True:
-            resumed = self._read()
-            self._carry_out()
-            if not resumed:
-                break
+        while self._read():
+            # What the interrupted listing had read is old by now.
+            self.store.done(self.number, self.counts, self.prices)
+            self.counts = Counts()
         return self._fetch()
 
     def plan(self) -> Iterator[Action]:
@@ -138,7 +139,7 @@ class Sync:
         """Carry out actions that were decided before, and fetch what is due then."""
         self._finish_interrupted()
         self.mode, self.counts = "plan", counts
-        self.number = self.store.begin(self.mode, None)
+        self.number = self.store.begin(self.mode)
         self.store.note(actions)
         self.store.ready(self.number, self.mode, None, counts, None)
         self._carry_out()
@@ -147,42 +148,56 @@ class Sync:
     # -- looking ------------------------------------------------------------------------
 
     def _read(self) -> bool:
-        """Write what is to be done into the plan; says whether it went on with an older listing."""
-        cursor = self._cursor_of_now() if self._follows else None
+        """Look at the server, and carry out what differs; says whether an old listing went on."""
         progress = self.home / "listing"
         resumed = progress.exists()
-        self.number = self.store.begin(self.mode, cursor)
-        reader = self._reader()
-        actions, following = self._actions(reader, progress)
-        self.store.note(actions)
-        self.counts.images_unchanged = reader.tally.unchanged
-        self.certificate, self.listing_seconds = reader.certificate, reader.seconds
-        self.counts.requests += reader.requests
-        self._allowed(reader.tally)
-        self.store.ready(self.number, self.mode, following or cursor, self.counts, self.certificate)
-        self._categories()
+        try:
+            self._look(progress)
+        except InvalidRequest:
+            # Behind a proxy that strips filters a listing keeps no progress; and what another
+            # version of coir has left is of no use.
+            progress.unlink(missing_ok=True)
+            self._look(None)
+        self._carry_out()
+        progress.unlink(missing_ok=True)
         return resumed and self.mode == "full"
+
+    def _look(self, progress: Path | None) -> None:
+        self.number = self.store.begin(self.mode)
+        reader = self._reader()
+        actions, cursor = self._actions(reader, progress)
+        if self.store.held():
+            self.store.note(actions)
+        else:
+            self.store.act(self.number, self.counts, actions)
+        self.counts.images_unchanged = reader.tally.unchanged
+        self.counts.requests += reader.requests
+        self.certificate, self.listing_seconds = reader.certificate, reader.seconds
+        self._allowed(reader.tally)
+        self.store.ready(self.number, self.mode, cursor, self.counts, self.certificate)
 
     def _actions(
         self, reader: Reader, progress: Path | None
     ) -> tuple[Iterator[Action], str | None]:
-        """Give the actions, and the cursor that they lead to, from the cheapest way to look."""
-        cursor = self.store.cursor() if self._follows else None
-        if cursor is not None:
+        """Give the actions, from the cheapest way to look, and where to follow the feed from."""
+        held = self.store.cursor() if self._follows else None
+        if held is not None:
             try:
-                actions, following = reader.feed(cursor)
+                actions, cursor = reader.feed(held)
             except InvalidRequest:
                 pass  # it has expired: everything is read
             else:
                 self.mode = "feed"
-                return actions, following
+                return actions, cursor
+        # Before anything is read: what happens from now on is told.
+        now = self.calls.changes().cursor if self._follows else None
         self._check_quick()
         last = self.store.last_certificate()
         if self.options.quick and last is not None and last.strategy != OVERLAPPING:
             self.mode = "quick"
-            return reader.quick(), None
+            return reader.quick(), now
         self.mode = "full"
-        return reader.listing(progress), None
+        return reader.listing(progress), now
 
     def _check_quick(self) -> None:
         if self.options.quick and not self.where.is_stable:
@@ -213,9 +228,6 @@ class Sync:
     def _follows(self) -> bool:
         return "changes" in self.dataset.server.info.features
 
-    def _cursor_of_now(self) -> str:
-        return self.calls.changes().cursor
-
     def _allowed(self, tally: Tally) -> None:
         self.obstacle = obstacle(tally, self.store.held(), self.options.limits)
         if self.obstacle is not None:
@@ -231,14 +243,15 @@ class Sync:
 
     def _categories(self) -> None:
         """Hold the categories that the dataset lists, and those that its annotations have."""
-        if self.mode == "quick":
-            return
         used = self.store.database.rows("SELECT DISTINCT category_id FROM annotations")
         wanted = {*self.dataset.info.categories, *(row[0] for row in used)}
+        records = [category_record(one) for one in self._told if one.id in wanted]
+        self.store.put_categories(self.number, self.counts, records)
+
+    @cached_property
+    def _told(self) -> list[CategoryInfo]:
         self.counts.requests += 1
-        told = self.transport.run(routes.categories())
-        known = {one.id: category_record(one) for one in told if one.id in wanted}
-        self.store.put_categories(self.number, self.counts, list(known.values()))
+        return self.transport.run(routes.categories())
 
     # -- doing --------------------------------------------------------------------------
 
@@ -307,7 +320,11 @@ class Sync:
             IncompleteSync: of some images it could not be fetched.
 
         """
+        if self.mode != "quick":
+            self._categories()
         self._annotations()
+        if self.mode != "quick":
+            self._categories()  # those of the annotations that came
         self._files()
         self.store.done(self.number, self.counts, self.prices)
         report = self._report()

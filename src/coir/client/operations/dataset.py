@@ -28,6 +28,8 @@ from coir.model import (
 
 __all__ = ["DatasetCalls"]
 
+NOT_FOUND = 404
+
 
 class DatasetCalls(Reach[Way]):
     """What a dataset can be asked; ``info`` is what the server told of it when it was found.
@@ -241,6 +243,7 @@ class DatasetCalls(Reach[Way]):
         Raises:
             InvalidRequest: the cursor is none of this dataset's, or has expired: read everything
                 again; or the server has no such feed.
+            DatasetNotFound: it is not there any more.
 
         """
         params = query(since=since, limit=limit, wait=wait)
@@ -250,4 +253,7 @@ class DatasetCalls(Reach[Way]):
             params,
             read_timeout=READ_TIMEOUT + (wait or 0),
         )
-        return decoded(request, (yield request), Changes)
+        answer = yield request
+        if answer.status == NOT_FOUND:
+            yield from routes.visible(self.info.id)
+        return decoded(request, answer, Changes)
