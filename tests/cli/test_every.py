@@ -116,7 +116,7 @@ def test_one_instance(tmp_path: Path) -> None:
             second = coir("sync", str(home), "--every", "1h", env=ADMIN)
             assert second.code == 14, second.err
             assert f"Another process ({process.pid}) is at work on {home}." in second.err
-            by_hand = coir("sync", str(home), env=ADMIN)
+            by_hand = coir("sync", str(home), *HOW, env=ADMIN)
             assert by_hand.code == 0, by_hand.err
             assert f"again and again by process {process.pid}" in coir("status", str(home)).out
             process.send_signal(signal.SIGKILL)

@@ -217,7 +217,8 @@ def test_closed_pipe(place: Serving, tmp_path: Path) -> None:
     filled(place, "sync_piped", 2)
     process = started("sync", "sync_piped", str(tmp_path / "m"), "-s", place.url, env=ADMIN)
     process.stdout.close()
-    assert process.wait(120) == 0
+    process.communicate(timeout=120)
+    assert process.returncode == 0
     assert len(files(tmp_path / "m")) == 2
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -43,12 +44,15 @@ def log(
     ending_in_order()
     with Mirror(home, create=False) as mirror:
         if sync is None:
-            put(_json(mirror.log()) if json else map(sync_words, mirror.log()))
+            # Closed before the database is, also where the reader has seen enough.
+            with closing(mirror.log()) as entries:
+                put(_json(entries) if json else map(sync_words, entries))
             return
         head = entry(mirror.database, sync)
         if not json:
             put([sync_words(head)])
-        put(_lines(mirror.changed_by(sync), json=json))
+        with closing(mirror.changed_by(sync)) as changes:
+            put(_lines(changes, json=json))
 
 
 def diff(
@@ -70,8 +74,8 @@ def diff(
     is not there.
     """
     ending_in_order()
-    with Mirror(home, create=False) as mirror:
-        put(_lines(mirror.diff(since), json=json))
+    with Mirror(home, create=False) as mirror, closing(mirror.diff(since)) as changes:
+        put(_lines(changes, json=json))
 
 
 def moment(milliseconds: int) -> str:

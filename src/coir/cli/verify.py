@@ -16,6 +16,7 @@ from coir.cli.output import ending_in_order, put
 from coir.cli.talk import printable, voice
 from coir.cli.task import connected
 from coir.client import Dataset
+from coir.errors import CoirError
 from coir.mirror import Finding, Mirror, Sign
 from coir.mirror.report import size_words
 
@@ -52,17 +53,23 @@ def verify(
     """
     voice.configure(json=json_log, quiet=quiet)
     ending_in_order()
-    with (
-        Mirror(home, create=False) as mirror,
-        _server(mirror, access, offline=offline) as dataset,
-        voice.counting(f"Verifying {home}") as count,
-    ):
-        found = mirror.verify(dataset, deep=deep, watch=count)
-        put(
-            msgspec.json.encode(one).decode() if json else printable(_words(one))
-            for one in found
-            if everything or one.sign is not Sign.SAME
-        )
+    try:
+        with (
+            Mirror(home, create=False) as mirror,
+            _server(mirror, access, offline=offline) as dataset,
+            voice.counting(f"Verifying {home}") as count,
+        ):
+            found = mirror.verify(dataset, deep=deep, watch=count)
+            put(
+                msgspec.json.encode(one).decode() if json else printable(_words(one))
+                for one in found
+                if everything or one.sign is not Sign.SAME
+            )
+    except CoirError as error:
+        if error.exit_code != CODES["differs"]:
+            raise
+        voice.fail(error)  # its own code would say that something differs
+        raise typer.Exit(CODES["error"]) from error
     voice.say({"same": "All is the same.", "differs": "Something differs."}.get(
         found.verdict, "Not all could be found out."
     ))  # fmt: skip

@@ -5,7 +5,7 @@ Read only, and row by row: a history of any length takes the same memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -71,7 +71,7 @@ class Difference(msgspec.Struct, frozen=True):
         return {name: pair for name, pair in pairs if pair[0] != pair[1]}
 
 
-def syncs(database: Database, *, limit: int | None = None) -> Iterator[SyncEntry]:
+def syncs(database: Database, *, limit: int | None = None) -> Generator[SyncEntry]:
     """Give the syncs, the newest first."""
     asked = (
         "SELECT id, mode, state, started, finished, counts, certificate FROM syncs "
@@ -106,7 +106,7 @@ def entry(database: Database, sync: int) -> SyncEntry:
     return found
 
 
-def net(database: Database, since: int) -> Iterator[Difference]:
+def net(database: Database, since: int) -> Generator[Difference]:
     """Give what is different from how it was after a sync; 0 is before the first.
 
     What came and went again in between is not there. Images come first, then annotations, then
@@ -129,7 +129,7 @@ def net(database: Database, since: int) -> Iterator[Difference]:
                 yield from _difference(kind, number, before, _now(database, kind, number))
 
 
-def changed_by(database: Database, sync: int) -> Iterator[Difference]:
+def changed_by(database: Database, sync: int) -> Generator[Difference]:
     """Give what one sync changed, in the order of `net`.
 
     Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Self, TypeAlias
@@ -151,11 +151,11 @@ class Mirror(Closing):
         """Give the images of which something could not be fetched, by id."""
         return troubles(self.database)
 
-    def log(self) -> Iterator[SyncEntry]:
+    def log(self) -> Generator[SyncEntry]:
         """Give its syncs, the newest first."""
         return history.syncs(self.database)
 
-    def changed_by(self, sync: int) -> Iterator[Difference]:
+    def changed_by(self, sync: int) -> Generator[Difference]:
         """Give what one sync changed.
 
         Raises:
@@ -164,7 +164,7 @@ class Mirror(Closing):
         """
         return history.changed_by(self.database, sync)
 
-    def diff(self, since: int) -> Iterator[Difference]:
+    def diff(self, since: int) -> Generator[Difference]:
         """Give what is different from how it was after a sync; 0 is before the first.
 
         Raises:
