@@ -216,6 +216,23 @@ def test_a_mirror_of_a_part(stage: World) -> None:
             mirror.sync(dataset, Filter(folder="left"))
 
 
+@pytest.mark.parametrize("plain", [False, True])
+def test_a_mirror_of_later_images(stage: World, plain: bool) -> None:
+    """What lies below the first wanted id is left out, whichever way the server is looked at."""
+    first = Filter(after_id=stage.ids[2])
+    with stage.mirror("m") as mirror, stage.reach(plain=plain) as dataset:
+        mirror.sync(dataset, first)
+        label = stage.annotate(stage.ids[0], stage.own_categories[0])
+        stage.annotate(stage.ids[4], stage.own_categories[0])
+        stage.delete("image", stage.ids[3])
+        new = stage.upload("new.jpg")
+        mirror.sync(dataset, options=Options(quick=plain))
+        assert [image.id for image in mirror.images()] == [*stage.ids[4:], new]
+        stage.delete("annotation", label)
+        mirror.sync(dataset)
+        assert [image.id for image in mirror.images()] == [*stage.ids[4:], new]
+
+
 def test_two_mirrors_of_a_dataset(stage: World) -> None:
     """Each in its folder, each with its filter."""
     with stage.mirror("all/left") as left, stage.mirror("all/right") as right:

@@ -140,14 +140,16 @@ class Reader:
     def quick(self) -> Iterator[Action]:
         """Compare new images, and the ranges whose counts say that something is gone."""
         newest, total = self._highest()
-        held, last = self.store.held(), self.store.newest()
-        known = Window(0, last + 1)
-        below = total if newest <= last else self._count(known)
+        held, last = self.store.held(), max(self.store.newest(), self.compiled.after_id)
+        known = Window(self.compiled.after_id + 1, last + 1)
+        # The total is that of all ids: it is what is asked for only where no id is left out.
+        whole = newest <= last and not self.compiled.after_id
+        below = total if whole else self._count(known) if known.width else 0
         windows: list[Window] = []
         if below != held:
             windows += self._differing(known, below)
         if newest > last:
-            windows += _pieces(Window(last + 1, newest + 1), total - below)
+            windows += _pieces(Window(last + 1, newest + 1), total)
         yield from self._whole(self.within(sorted(windows)), held)
         self.tally.unchanged = held - self.tally.removed - self.tally.changed
 
@@ -203,8 +205,8 @@ class Reader:
         return self._followed(touched), cursor
 
     def _followed(self, touched: dict[int, Look]) -> Iterator[Action]:
-        held = self.store.held()
-        for action in self.within(grouped(sorted(touched))):
+        held, after = self.store.held(), self.compiled.after_id
+        for action in self.within(grouped(one for one in sorted(touched) if one > after)):
             look = touched.get(action.id)
             yield action
             if look is None:

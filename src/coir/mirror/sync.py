@@ -36,7 +36,7 @@ from coir.mirror.store import Store
 from coir.mirror.tree import Tree
 from coir.model import CategoryInfo
 from coir.scan import Certificate, Scan
-from coir.scan.filter import Filter
+from coir.scan.filter import Compiled, Filter
 from coir.scan.offset_plan import OffsetPlan
 from coir.scan.prices import Prices
 
@@ -191,7 +191,7 @@ class Sync:
                 return actions, cursor
         # Before anything is read: what happens from now on is told.
         now = self.calls.changes().cursor if self._follows else None
-        self._check_quick()
+        self._check_quick(reader.compiled)
         last = self.store.last_certificate()
         if self.options.quick and last is not None and last.strategy != OVERLAPPING:
             self.mode = "quick"
@@ -199,11 +199,11 @@ class Sync:
         self.mode = "full"
         return reader.listing(progress), now
 
-    def _check_quick(self) -> None:
-        if self.options.quick and not self.where.is_stable:
+    def _check_quick(self, compiled: Compiled) -> None:
+        if self.options.quick and (compiled.checks or not self.where.is_stable):
             raise InvalidRequest(
-                "A quick sync counts images, and of a filter that they begin and cease to match "
-                "the count proves nothing.",
+                "A quick sync counts images, and of a filter that they begin and cease to match, "
+                "or that the server does not know, a count proves nothing.",
                 hint="Leave out --quick.",
             )
 
