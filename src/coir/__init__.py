@@ -15,14 +15,20 @@ from coir.errors import (
     ConnectionFailed,
     DatasetNotFound,
     IncompleteScan,
+    IncompleteSync,
     IncompleteUpload,
     InvalidRequest,
+    MirrorBusy,
     PermissionDenied,
     ServerFailed,
+    SyncStopped,
     TLSFailed,
     UnexpectedAnswer,
 )
 from coir.listing import get_all_image_ids
+from coir.mirror import Limits as SyncLimits
+from coir.mirror import MaxDelete, Mirror, SyncReport
+from coir.mirror import Options as SyncOptions
 from coir.model import DatasetInfo, Image, ServerInfo
 from coir.scan import AsyncScan, Certificate, Filter, Progress, Scan, Verdict
 from coir.uploads import UploadProgress, UploadReport, upload, upload_async
@@ -42,14 +48,22 @@ __all__ = [
     "Filter",
     "Image",
     "IncompleteScan",
+    "IncompleteSync",
     "IncompleteUpload",
     "InvalidRequest",
+    "MaxDelete",
+    "Mirror",
+    "MirrorBusy",
     "PermissionDenied",
     "Progress",
     "Scan",
     "Server",
     "ServerFailed",
     "ServerInfo",
+    "SyncLimits",
+    "SyncOptions",
+    "SyncReport",
+    "SyncStopped",
     "TLSFailed",
     "UnexpectedAnswer",
     "UploadProgress",

@@ -2,6 +2,7 @@
 
     CoirError                     1  anything below
     ├── InvalidRequest            2  what was asked for makes no sense; nothing was sent
+    │   └── MirrorBusy           14  another process is at work on the mirror
     ├── ConnectionFailed          3  no answer: refused, unknown host, reset, timed out
     │   └── TLSFailed             4  the server's certificate was not accepted
     ├── UnexpectedAnswer          5  an answer that no COCO-Annotator server gives
@@ -32,6 +33,7 @@ __all__ = [
     "IncompleteSync",
     "IncompleteUpload",
     "InvalidRequest",
+    "MirrorBusy",
     "PermissionDenied",
     "ServerFailed",
     "SyncStopped",
@@ -55,6 +57,16 @@ class InvalidRequest(CoirError):
     """What was asked for makes no sense; nothing was sent."""
 
     exit_code = 2
+
+
+class MirrorBusy(InvalidRequest):
+    """Another process is at work on the mirror; ``pid`` is its number, None where unknown."""
+
+    exit_code = 14
+
+    def __init__(self, message: str, *, hint: str = "", pid: int | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.pid = pid
 
 
 class ConnectionFailed(CoirError):

@@ -21,7 +21,7 @@ from coir.scan import Certificate, Filter, Scan
 from coir.scan.arrays import IDS, image_columns
 from coir.scan.order import CONCURRENCY
 
-__all__ = ["listing"]
+__all__ = ["keep_certificate", "listing", "wanted_images"]
 
 WHILE_PRINTING = "Interrupted while printing: what was printed is not the whole list; run it again."
 BATCH = 10_000
@@ -71,14 +71,8 @@ def listing(*, rows: bool) -> Callable[..., None]:
         for path, option in ((output, "-o"), (certificate, "--certificate"), (resume, "--resume")):
             writable(path, option)
         _apart(output, certificate, resume)
-        wanted = Filter(
-            annotated=annotated,
-            categories=tuple(category or ()),
-            folder=folder,
-            name_contains=name_contains,
-            name_startswith=name_startswith,
-            after_id=after_id,
-            conditions=tuple(map(condition, where or ())),
+        wanted = wanted_images(
+            annotated, category, folder, name_contains, name_startswith, after_id, where
         )
         further = [name.strip() for name in fields.split(",")] if fields else ()
         earlier = earlier_certificate(since) if since else None
@@ -100,9 +94,9 @@ def listing(*, rows: bool) -> Callable[..., None]:
                     _write(writer, _batches(scan, rows=rows, at_once=at_once), at_once=at_once)
                     whole = True
                 # Only now: whoever asks for what is new since then must have had the rest.
-                _keep(certificate, scan.certificate)
+                keep_certificate(certificate, scan.certificate)
         except IncompleteScan as incomplete:
-            _keep(certificate, incomplete.certificate)
+            keep_certificate(certificate, incomplete.certificate)
             if resume:
                 incomplete.hint += " Run the same command again to go on from there."
             raise
@@ -117,6 +111,27 @@ def listing(*, rows: bool) -> Callable[..., None]:
         command.__signature__ = signature.replace(parameters=kept)  # type: ignore[attr-defined]
     command.__doc__ = IMAGES_HELP if rows else IDS_HELP
     return command
+
+
+def wanted_images(
+    annotated: bool | None,
+    category: Sequence[str] | None,
+    folder: str | None,
+    name_contains: str | None,
+    name_startswith: str | None,
+    after_id: int,
+    where: Sequence[str] | None,
+) -> Filter:
+    """Give the filter that the options of a command mean."""
+    return Filter(
+        annotated=annotated,
+        categories=tuple(category or ()),
+        folder=folder,
+        name_contains=name_contains,
+        name_startswith=name_startswith,
+        after_id=after_id,
+        conditions=tuple(map(condition, where or ())),
+    )
 
 
 def condition(text: str) -> tuple[str, str]:
@@ -189,7 +204,13 @@ def _apart(*paths: Path | None) -> None:
         )
 
 
-def _keep(path: Path | None, certificate: Certificate) -> None:
+def keep_certificate(path: Path | None, certificate: Certificate) -> None:
+    """Write a certificate where it is wanted.
+
+    Raises:
+        CoirError: it cannot be written.
+
+    """
     if path is None:
         return
     try:

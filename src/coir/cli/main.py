@@ -8,7 +8,19 @@ from typing import Annotated
 import stamina
 import typer
 
-from coir.cli import admin, datasets, demo, login, serve, upload, watch
+from coir.cli import (
+    admin,
+    datasets,
+    demo,
+    history,
+    login,
+    serve,
+    status,
+    sync,
+    upload,
+    verify,
+    watch,
+)
 from coir.cli.listing import listing
 from coir.cli.talk import voice
 from coir.errors import CoirError
@@ -28,6 +40,12 @@ app.command("ids")(listing(rows=False))
 app.command("images")(listing(rows=True))
 app.command("watch")(watch.watch)
 app.command("upload")(upload.upload)
+app.command("sync")(sync.sync)
+app.command("status")(status.status)
+app.command("log")(history.log)
+app.command("diff")(history.diff)
+app.command("verify")(verify.verify)
+app.command("gc")(verify.gc)
 app.command("datasets")(datasets.datasets)
 app.command("login")(login.login)
 app.command("logout")(login.logout)

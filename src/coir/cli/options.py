@@ -182,6 +182,9 @@ CertificateFile = Annotated[
     Path | None,
     _option(OUTPUT, "--certificate", metavar="FILE", help="Write the certificate there, as JSON."),
 ]
+MirrorFolder = Annotated[
+    Path, typer.Argument(metavar="DIR", help="The folder of the mirror.", show_default=False)
+]
 Quiet = Annotated[
     bool, _option(OUTPUT, "--quiet", "-q", help="Say nothing unless something is wrong.")
 ]

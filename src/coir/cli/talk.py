@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from coir.errors import CoirError
+from coir.mirror import SyncReport
 from coir.scan import Certificate
 from coir.scan.run import Watcher
 
@@ -24,6 +25,8 @@ __all__ = ["Counter", "Voice", "console", "printable", "say", "voice"]
 
 # Often enough to see that it lives, seldom enough for a log.
 LINE_SECONDS = 5.0
+
+TOLD_OF_A_SYNC = ("sync", "mode", "dry_run", "counts", "due", "seconds")
 
 # Called with the phase, how much is done, and of how much.
 Counter = Callable[[str, int, int | None], None]
@@ -63,6 +66,12 @@ class Voice:
         if not self.quiet:
             self._out(certificate.words(), {"event": "done", "certificate": certificate})
 
+    def synced(self, report: SyncReport, text: str = "", **more: Any) -> None:
+        """Tell what a sync did, or would do."""
+        data = {name: getattr(report, name) for name in TOLD_OF_A_SYNC}
+        if not self.quiet:
+            self._out(text or report.words(), {"event": "sync", **data, **more})
+
     @contextmanager
     def progress(self, title: str) -> Iterator[Watcher | None]:
         """Show how far a scan is; gives what it is to call."""
@@ -85,13 +94,16 @@ class Voice:
 
     def _lines(self, title: str) -> Counter:
         begun = last = time.monotonic()
+        now = ""
 
         def count(phase: str, done: int, total: int | None) -> None:
-            nonlocal last
+            nonlocal begun, last, now
+            if phase != now:
+                begun, now = time.monotonic(), phase
             if time.monotonic() - last < LINE_SECONDS:
                 return
             last = time.monotonic()
-            rate = round(done / (last - begun))
+            rate = round(done / max(last - begun, 0.1))
             of = f" of {total:,}" if total is not None else ""
             self._out(
                 f"{title}: {phase}, {done:,}{of}, {rate:,}/s",
@@ -135,8 +147,14 @@ def _bar(title: str) -> Iterator[Counter]:
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(printable(title), total=None, rate="")
 
+        now, begun = "", 0.0
+
         def count(phase: str, done: int, total: int | None) -> None:
-            seconds = bar.tasks[task].elapsed or 0.0
+            nonlocal now, begun
+            if phase != now:
+                bar.reset(task)
+                now, begun = phase, time.monotonic()
+            seconds = time.monotonic() - begun
             rate = f"{done / seconds:,.0f}/s" if seconds > 0.2 else ""
             words = f"{printable(title)}: {phase}"
             bar.update(task, description=words, completed=done, total=total, rate=rate)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +147,8 @@ class Database:
             try:
                 yield
             finally:
-                self._connection.execute("COMMIT")
+                with suppress(sqlite3.ProgrammingError):  # closed meanwhile, which ends it, too
+                    self._connection.execute("COMMIT")
 
     def setting(self, key: str, kind: Any = Any) -> Any:
         """Give a setting of the mirror; None where it was never set."""

@@ -1,15 +1,20 @@
-"""One sync at a time: a lock on a mirror, with the number of the process that holds it."""
+"""One process at a time: a lock on a mirror, with the number of the process that holds it."""
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from coir.errors import CoirError, InvalidRequest
+from coir.errors import CoirError, MirrorBusy
 
-__all__ = ["locked"]
+__all__ = ["holder", "locked"]
+
+# Who only asks who holds a lock holds it for an instant: nobody is turned away for that.
+TRIES = 5
+PAUSE = 0.02
 
 
 @contextmanager
@@ -20,7 +25,7 @@ def locked(path: Path) -> Iterator[None]:
     one that was killed locks nobody out.
 
     Raises:
-        InvalidRequest: another process holds it.
+        MirrorBusy: another process holds it.
         CoirError: the file cannot be written.
 
     """
@@ -33,11 +38,12 @@ def locked(path: Path) -> Iterator[None]:
             hint="Check who owns the folder, and its permissions.",
         ) from error
     try:
-        if not _take(handle):
-            owner = os.pread(handle, 20, 0).decode("ascii", "replace").strip()
-            raise InvalidRequest(
+        if not _taken(handle):
+            owner = _noted(handle)
+            raise MirrorBusy(
                 f"Another process ({owner or 'unknown'}) is at work on {path.parent.parent}.",
                 hint="Wait for it, or end it; then run the command again.",
+                pid=owner,
             )
         os.truncate(handle, 0)
         os.pwrite(handle, str(os.getpid()).encode(), 0)
@@ -45,6 +51,31 @@ def locked(path: Path) -> Iterator[None]:
         os.truncate(handle, 0)
     finally:
         os.close(handle)
+
+
+def holder(path: Path) -> int | None:
+    """Give the number of the process that holds a lock; None where none does, 0 if unknown."""
+    try:
+        handle = os.open(path, os.O_RDWR)
+    except OSError:
+        return None  # nobody ever held it, or nobody here could
+    try:
+        return None if _take(handle) else _noted(handle) or 0
+    finally:
+        os.close(handle)
+
+
+def _taken(handle: int) -> bool:
+    for _ in range(TRIES):
+        if _take(handle):
+            return True
+        time.sleep(PAUSE)
+    return False
+
+
+def _noted(handle: int) -> int | None:
+    text = os.pread(handle, 20, 0)
+    return int(text) if text.isdigit() else None
 
 
 def _take(handle: int) -> bool:
@@ -56,4 +87,19 @@ def _take(handle: int) -> bool:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError:
+        # A network's folder without locks: whoever is noted there and still runs, has it.
+        return not _lives(_noted(handle))
+    return True
+
+
+def _lives(process: int | None) -> bool:
+    if process is None or process == os.getpid():
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
     return True

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Self, TypeAlias
 
@@ -12,16 +13,20 @@ import msgspec
 from coir.client import Dataset
 from coir.client.closing import Closing
 from coir.errors import InvalidRequest
+from coir.mirror import history, plan_file
+from coir.mirror.counts import Counts
 from coir.mirror.database import Database
+from coir.mirror.history import Difference, SyncEntry
 from coir.mirror.lock import locked
 from coir.mirror.options import Options
 from coir.mirror.plan import Action
 from coir.mirror.record import AnnotationRecord, CategoryRecord, ImageRecord
 from coir.mirror.report import SyncReport
 from coir.mirror.settings import Settings, known, settle, settled
+from coir.mirror.status import Status, Trouble, status, troubles
 from coir.mirror.store import Store
 from coir.mirror.sync import Sync, Watch
-from coir.mirror.trash import Trash
+from coir.mirror.trash import Emptied, Trash
 from coir.mirror.tree import Tree
 from coir.mirror.verify import Verification
 from coir.scan.filter import Filter
@@ -136,6 +141,38 @@ class Mirror(Closing):
         for (text,) in self.database.rows(f"SELECT body FROM {table} ORDER BY id"):  # noqa: S608
             yield text.encode()
 
+    # -- what is known of it ------------------------------------------------------------
+
+    def status(self) -> Status:
+        """Give how it is: what it is of, what is due, and what is wrong."""
+        return status(self.database, self.path)
+
+    def troubles(self) -> Iterator[Trouble]:
+        """Give the images of which something could not be fetched, by id."""
+        return troubles(self.database)
+
+    def log(self) -> Generator[SyncEntry]:
+        """Give its syncs, the newest first."""
+        return history.syncs(self.database)
+
+    def changed_by(self, sync: int) -> Generator[Difference]:
+        """Give what one sync changed.
+
+        Raises:
+            InvalidRequest: there was no such sync.
+
+        """
+        return history.changed_by(self.database, sync)
+
+    def diff(self, since: int) -> Generator[Difference]:
+        """Give what is different from how it was after a sync; 0 is before the first.
+
+        Raises:
+            InvalidRequest: there was no such sync.
+
+        """
+        return history.net(self.database, since)
+
     # -- keeping it ---------------------------------------------------------------------
 
     def sync(
@@ -162,15 +199,8 @@ class Mirror(Closing):
             CoirError: something else kept it from its end; the next sync goes on.
 
         """
-        chosen = options or Options()
         with locked(self._own / "lock"):
-            if self._opened is None:
-                self._opened = Database(self.path / "coir.db", create=True)
-            settings = settled(self.database, dataset, where, chosen)
-            settle(self.database, settings)
-            return Sync(
-                self.store, settings, self._own, dataset, settings.where, chosen, watch
-            ).run()
+            return self._work(dataset, where, options, watch).run()
 
     def plan(
         self,
@@ -180,13 +210,85 @@ class Mirror(Closing):
         *,
         watch: Watch | None = None,
     ) -> tuple[list[Action], SyncReport]:
-        """Give what a sync would do, and change nothing; the arguments are those of `sync`."""
+        """Give what a sync would do, and change nothing; the arguments are those of `sync`.
+
+        Raises:
+            SyncStopped: it would not be allowed.
+
+        """
+        work = self._thought(dataset, where, options, watch)
+        actions = list(work.plan())
+        return actions, work.planned()
+
+    def write_plan(
+        self,
+        path: PathLike,
+        dataset: Dataset,
+        where: Filter | None = None,
+        options: Options | None = None,
+        *,
+        watch: Watch | None = None,
+    ) -> SyncReport:
+        """Write what a sync would do into a file, and change nothing else; see `apply`.
+
+        Raises:
+            SyncStopped: it would not be allowed; it was written even so.
+
+        """
+        work = self._thought(dataset, where, options, watch)
+        uuid = None if self._opened is None else work.settings.uuid
+        plan_file.write(Path(path), plan_file.made(work, uuid))
+        return work.planned()
+
+    def apply(
+        self,
+        path: PathLike,
+        dataset: Dataset,
+        options: Options | None = None,
+        *,
+        watch: Watch | None = None,
+    ) -> SyncReport:
+        """Carry out a plan that `write_plan` wrote, with the guards of a sync.
+
+        What happened on the server since then, the next sync sees.
+
+        Raises:
+            InvalidRequest: it is no plan, was edited, or does not fit the mirror as it is now.
+            SyncStopped: more images would be removed than is allowed; nothing was removed.
+
+        """
+        plan = plan_file.read(Path(path))
+        with locked(self._own / "lock"):
+            thought = self._thought(dataset, plan.head.where, options, watch)
+            uuid = None if self._opened is None else thought.settings.uuid
+            plan_file.fitting(plan, thought, uuid)
+            thought.judge(plan.head.counts)
+            thought.planned()
+            work = self._work(dataset, plan.head.where, options, watch)
+            return work.carry_out(plan.actions, Counts(images_unchanged=plan.head.counts.unchanged))
+
+    def _work(
+        self, dataset: Dataset, where: Filter | None, options: Options | None, watch: Watch | None
+    ) -> Sync:
+        """Give a sync of the mirror, which is made where there is none."""
+        chosen = options or Options()
+        if self._opened is None:
+            self._opened = Database(self.path / "coir.db", create=True)
+        before, settings = known(self.database), settled(self.database, dataset, where, chosen)
+        if before is not None and before.server_url != settings.server_url:
+            # A listing that was begun at the old address cannot be gone on with at the new one.
+            (self._own / "listing").unlink(missing_ok=True)
+        settle(self.database, settings)
+        return Sync(self.store, settings, self._own, dataset, settings.where, chosen, watch)
+
+    def _thought(
+        self, dataset: Dataset, where: Filter | None, options: Options | None, watch: Watch | None
+    ) -> Sync:
+        """Give a sync that is only to be planned."""
         chosen = options or Options()
         database = self._opened or Database(Path(":memory:"), create=True)
         settings = settled(database, dataset, where, chosen)
-        work = Sync(Store(database), settings, self._own, dataset, settings.where, chosen, watch)
-        actions = list(work.plan())
-        return actions, work.planned()
+        return Sync(Store(database), settings, self._own, dataset, settings.where, chosen, watch)
 
     def verify(
         self, dataset: Dataset | None = None, *, deep: bool = False, watch: Watch | None = None
@@ -205,6 +307,17 @@ class Mirror(Closing):
         if dataset is not None:
             settled(self.database, dataset, None, Options())
         return Verification(self.store, Tree(self.path), settings, dataset, deep, watch=watch)
+
+    def gc(self, older_than: timedelta | None = None) -> Emptied:
+        """Empty the trash; with ``older_than``, of what was put there so long ago.
+
+        Raises:
+            MirrorBusy: a sync is under way.
+
+        """
+        self.settings  # noqa: B018 - refuses a folder without a mirror
+        with locked(self._own / "lock"):
+            return self.trash.empty(older_than)
 
     def close(self) -> None:
         """Close the database."""

@@ -30,6 +30,7 @@ class Options:
         limits: what may be done without being asked again.
         concurrency: requests under way at the same time, at most.
         max_rps: requests a second, at most; None leaves it to the response times.
+        moved: the server of the mirror is the same one at another address.
 
     """
 
@@ -40,6 +41,7 @@ class Options:
     limits: Limits = field(default_factory=Limits)
     concurrency: int = 4
     max_rps: float | None = None
+    moved: bool = False
 
     def __post_init__(self) -> None:
         if self.images is not None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from coir.mirror.counts import Counts
 from coir.scan import Certificate
 
-__all__ = ["SyncReport"]
+__all__ = ["SyncReport", "count_words", "size_words"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,10 @@ class SyncReport:
     seconds: float
     dry_run: bool = False
     due: int = 0
+
+    def line(self) -> str:
+        """Give it in one line, for a log."""
+        return f"sync {self.sync} ({self.mode}): {count_words(self.counts)}; {self.seconds:.1f} s"
 
     def words(self) -> str:
         """Give it in words, for a person."""
@@ -47,7 +51,7 @@ class SyncReport:
         if counts.files_fetched or counts.files_kept or counts.files_failed:
             failed = f", {counts.files_failed:,} failed" if counts.files_failed else ""
             lines.append(
-                f"files: {counts.files_fetched:,} fetched ({_bytes(counts.bytes_fetched)}), "
+                f"files: {counts.files_fetched:,} fetched ({size_words(counts.bytes_fetched)}), "
                 f"{counts.files_kept:,} unchanged{failed}"
             )
         lines.append(
@@ -56,7 +60,25 @@ class SyncReport:
         return "\n".join(lines)
 
 
-def _bytes(number: int) -> str:
+def count_words(counts: Counts) -> str:
+    """Give what was added, changed and removed, in one line."""
+    images = (counts.images_added, counts.images_changed, counts.images_removed)
+    annotations = (
+        counts.annotations_added,
+        counts.annotations_changed,
+        counts.annotations_removed,
+    )
+    parts = [
+        f"{what} +{added:,} *{changed:,} -{removed:,}"
+        for what, (added, changed, removed) in (("images", images), ("annotations", annotations))
+    ]
+    if counts.files_fetched:
+        parts.append(f"{counts.files_fetched:,} files ({size_words(counts.bytes_fetched)})")
+    return ", ".join(parts)
+
+
+def size_words(number: int) -> str:
+    """Give a number of bytes in words, for a person."""
     size = float(number)
     for unit in ("bytes", "kB", "MB", "GB"):
         if size < 1_000 or unit == "GB":

@@ -13,7 +13,7 @@ from coir.mirror.database import Database, keep
 from coir.mirror.options import Options
 from coir.scan.filter import Filter
 
-__all__ = ["Settings"]
+__all__ = ["Settings", "known", "settle", "settled"]
 
 KEY = "settings"
 
@@ -62,6 +62,8 @@ def settled(
         images=options.images or (before.images if before else "original"),
     )
     if before is not None:
+        if options.moved:
+            before = _moved(before, wanted)
         _same(before, wanted)
     return wanted
 
@@ -73,6 +75,10 @@ def settle(database: Database, settings: Settings) -> None:
         return
     with database.write() as connection:
         keep(connection, KEY, settings)
+        if before is not None and before.server_url != settings.server_url:
+            # Another copy of its database may lie there, with a feed of its own: all is read.
+            connection.execute("UPDATE syncs SET cursor = NULL")
+            connection.execute("DELETE FROM mirror WHERE key = 'prices'")
         if before is not None and before.images != settings.images:
             connection.execute("UPDATE images SET file_due = 1")
 
@@ -82,13 +88,26 @@ def _plain(where: Filter | None) -> dict[str, Any]:
     return plain
 
 
+def _moved(before: Settings, wanted: Settings) -> Settings:
+    """Give the settings as they are at the new address, if the dataset there is the same."""
+    told = (wanted.dataset_id, wanted.dataset_name)
+    if told != (before.dataset_id, before.dataset_name):
+        raise InvalidRequest(
+            f"At {wanted.server_url} dataset {wanted.dataset_id} is {wanted.dataset_name!r}, and "
+            f"this mirror is of {before.dataset_name!r} ({before.dataset_id}).",
+            hint="It is another server, or another dataset: give another folder.",
+        )
+    return msgspec.structs.replace(before, server_url=wanted.server_url)
+
+
 def _same(before: Settings, wanted: Settings) -> None:
     if (before.server_url, before.dataset_id) != (wanted.server_url, wanted.dataset_id):
         raise InvalidRequest(
             f"This mirror is of dataset {before.dataset_name!r} ({before.dataset_id}) at "
             f"{before.server_url}, not of {wanted.dataset_name!r} ({wanted.dataset_id}) at "
             f"{wanted.server_url}.",
-            hint="Give another folder for another dataset.",
+            hint="Give another folder for another dataset; if the server has moved to another "
+            "address, add --moved once.",
         )
     if before.filters != wanted.filters:
         raise InvalidRequest(

@@ -22,7 +22,7 @@ from coir.mirror.record import AnnotationRecord, CategoryRecord, FileRecord, Ima
 from coir.scan import Certificate
 from coir.scan.prices import Prices
 
-__all__ = ["Store", "note_counts"]
+__all__ = ["IMAGE_COLUMNS", "Store", "image_of", "note_counts"]
 
 # Actions in one transaction: enough that the disk's flush does not count, few enough that a kill
 # takes back less than a second's work.
@@ -292,6 +292,11 @@ class Store:
         for number, mode, counts in self.database.rows(asked):
             return number, mode, msgspec.json.decode(counts, type=Counts)
         return None
+
+    def last_sync(self) -> int:
+        """Give the number of the last sync that changed what is held; 0 before the first."""
+        asked = "SELECT max(id) FROM syncs WHERE state IN ('ready', 'applied', 'done')"
+        return int(self.database.value(asked) or 0)
 
     def cursor(self) -> str | None:
         """Give the cursor from which the change feed is to be followed."""

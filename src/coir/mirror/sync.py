@@ -83,6 +83,7 @@ class Sync:
     certificate: Certificate | None = None
     listing_seconds: float = 0.0
     obstacle: tuple[str, str] | None = None
+    tally: Tally = field(default_factory=Tally)
 
     def __post_init__(self) -> None:
         self.transport = self.dataset.transport.paced(Throttle(self.options.max_rps))
@@ -112,7 +113,12 @@ class Sync:
         reader = self._reader()
         yield from self._actions(reader, None)[0]
         self.counts.requests += reader.requests
-        self.certificate, tally = reader.certificate, reader.tally
+        self.certificate = reader.certificate
+        self.judge(reader.tally)
+
+    def judge(self, tally: Tally) -> None:
+        """Find out whether a plan with these numbers is allowed; `planned` then says so."""
+        self.tally = tally
         self.counts.images_unchanged = tally.unchanged
         self._tell(tally)
         self.obstacle = obstacle(tally, self.store.held(), self.options.limits)
