@@ -8,7 +8,7 @@ from typing import Annotated
 import stamina
 import typer
 
-from coir.cli import admin, datasets, demo, login, serve, upload, watch
+from coir.cli import admin, datasets, demo, export, login, query, serve, upload, watch
 from coir.cli.listing import listing
 from coir.cli.talk import voice
 from coir.errors import CoirError
@@ -29,6 +29,8 @@ app.command("images")(listing(rows=True))
 app.command("watch")(watch.watch)
 app.command("upload")(upload.upload)
 app.command("datasets")(datasets.datasets)
+app.command("export")(export.export)
+app.command("query")(query.query)
 app.command("login")(login.login)
 app.command("logout")(login.logout)
 app.command("serve")(serve.serve)
