@@ -148,3 +148,20 @@ def test_the_server_is_measured() -> None:
         "300 MB",
         "300 MB",
     ]
+
+
+def test_the_export_is_measured() -> None:
+    """The bench of the export fills its table, on few annotations."""
+    told = subprocess.run(
+        [sys.executable, "-m", "bench.export", "--annotations", "500", "--repeat", "1",
+         "--ways", "coco", "plain", "rle", "parquet", "csv", "query"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr
+    rows = [line.split("|")[1:-1] for line in told.stdout.splitlines() if line.startswith("| ")]
+    assert len(rows) == 1 + 6
+    assert all(float(cell) >= 0 for row in rows[1:] for cell in (row[1], row[3], row[4]))
