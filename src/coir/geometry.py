@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
 
-__all__ = ["Box", "Outline", "area", "bounds", "clipped", "outline", "problem"]
+__all__ = ["Box", "Outline", "area", "bounds", "clipped", "outline", "problem", "signs"]
 
 Ring = Sequence[float]
 Point = tuple[float, float]
@@ -56,8 +56,8 @@ def problem(ring: Ring) -> str:
 
 def area(rings: Sequence[Ring]) -> float:
     """The area of a shape in square pixels; holes are left out."""
-    signs = _signs(rings)
-    return abs(sum(sign * abs(_signed(ring)) for sign, ring in zip(signs, rings, strict=True)))
+    known = signs(rings)
+    return abs(sum(sign * abs(_signed(ring)) for sign, ring in zip(known, rings, strict=True)))
 
 
 def bounds(rings: Sequence[Ring]) -> Box:
@@ -86,9 +86,9 @@ def clipped(ring: Ring, width: float, height: float) -> list[float]:
 
 def outline(rings: Sequence[Ring], width: float, height: float) -> Outline:
     """A shape inside an image: its rings clipped, without those that have no area there."""
-    signs = _signs(rings)
+    known = signs(rings)
     kept, total = [], 0.0
-    for sign, ring in zip(signs, rings, strict=True):
+    for sign, ring in zip(known, rings, strict=True):
         inside = clipped(ring, width, height)
         size = abs(_signed(inside))
         if size:
@@ -185,13 +185,13 @@ def _edge_inside(start: Point, end: Point, width: float, height: float) -> list[
     return [n for x, y in ends for n in (min(max(x, 0.0), width), min(max(y, 0.0), height))]
 
 
-def _signs(rings: Sequence[Ring]) -> list[int]:
-    """For each ring 1 where it adds to the shape, -1 where it is a hole."""
+def signs(rings: Sequence[Ring]) -> list[int]:
+    """Give for each ring 1 where it adds to the shape, -1 where it is a hole."""
     if not 1 < len(rings) <= MOST_NESTED:
         return [1] * len(rings)
     sizes = [abs(_signed(ring)) for ring in rings]
     boxes = [bounds([ring]) for ring in rings]
-    signs = [1] * len(rings)
+    found = [1] * len(rings)
     larger: list[int] = []  # from the smallest up, so that the first around a ring is the nearest
     for number in sorted(range(len(rings)), key=sizes.__getitem__, reverse=True):
         for other in larger:
@@ -200,10 +200,10 @@ def _signs(rings: Sequence[Ring]) -> list[int]:
                 and _box_contains(boxes[other], boxes[number])
                 and _lies_in(rings[number], rings[other])
             ):
-                signs[number] = -signs[other]
+                found[number] = -found[other]
                 break
         larger.insert(0, number)
-    return signs
+    return found
 
 
 def _box_contains(outer: Box, inner: Box) -> bool:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pycocotools import mask as pycocotools
 
-from coir.rle import RleError, area, bounds, compressed, decompressed, runs
+from coir.rle import RleError, area, bounds, compressed, decompressed, drawn, runs
 
 
 @st.composite
@@ -82,3 +83,36 @@ def test_what_is_no_mask_is_refused(wrong: dict[str, Any]) -> None:
     """Runs that do not fill the image, and what are no runs, are RleErrors."""
     with pytest.raises(RleError, match=r"\w"):
         runs(wrong)
+
+
+COORDINATES = st.one_of(st.integers(-5, 30), st.floats(-20, 45))
+
+
+# pycocotools' own use of NumPy.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@given(
+    st.lists(st.tuples(COORDINATES, COORDINATES), min_size=3, max_size=8),
+    st.integers(1, 25),
+    st.integers(1, 25),
+)
+def test_a_ring_covers_the_pixels_that_pycocotools_says(
+    points: list[tuple[float, float]], height: int, width: int
+) -> None:
+    """A ring, also one that crosses itself or the border, has pycocotools' very pixels."""
+    ring = [number for point in points for number in point]
+    counts = drawn([ring], height, width)
+    assert sum(counts) == height * width
+    (theirs,) = pycocotools.frPyObjects([ring], height, width)
+    ours = pycocotools.frPyObjects({"size": [height, width], "counts": counts}, height, width)
+    assert pycocotools.decode(ours).tolist() == pycocotools.decode(theirs).tolist()
+
+
+def test_holes_stay_open_and_islands_are_drawn() -> None:
+    """A ring in another is taken away, one in the hole is there again, overlaps count once."""
+
+    def square(start: int, end: int) -> list[float]:
+        return [start, start, end, start, end, end, start, end]
+
+    counts = drawn([square(8, 12), square(0, 20), square(5, 15)], 20, 20)
+    assert area(counts) == 400 - 100 + 16
+    assert area(drawn([square(0, 10), square(5, 15)], 20, 20)) == 100 + 100 - 25

@@ -162,8 +162,24 @@ def test_people_and_imports_are_measured(
     program: list[str], rows: list[str], database: str
 ) -> None:
     """The benches of annotators and of imports fill their tables, on each kind of database."""
+    told = printed(f"bench.{program[0]}", *program[1:], "--database", database)
+    for row in rows:
+        assert f"| {row}" in told
+
+
+def test_the_export_is_measured() -> None:
+    """The bench of the export fills its table, on few annotations."""
+    ways = ("coco", "plain", "rle", "parquet", "csv", "query")
+    told = printed("bench.export", "--annotations", "500", "--repeat", "1", "--ways", *ways)
+    rows = [line.split("|")[1:-1] for line in told.splitlines() if line.startswith("| ")]
+    assert len(rows) == 1 + len(ways)
+    assert all(float(cell) >= 0 for row in rows[1:] for cell in (row[1], row[3], row[4]))
+
+
+def printed(*program: str) -> str:
+    """What a bench prints."""
     told = subprocess.run(
-        [sys.executable, "-m", f"bench.{program[0]}", *program[1:], "--database", database],
+        [sys.executable, "-m", *program],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -171,5 +187,4 @@ def test_people_and_imports_are_measured(
         check=False,
     )
     assert told.returncode == 0, told.stderr
-    for row in rows:
-        assert f"| {row}" in told.stdout
+    return told.stdout

@@ -12,8 +12,10 @@ from coir.cli import (
     admin,
     datasets,
     demo,
+    export,
     history,
     login,
+    query,
     serve,
     status,
     sync,
@@ -47,6 +49,8 @@ app.command("diff")(history.diff)
 app.command("verify")(verify.verify)
 app.command("gc")(verify.gc)
 app.command("datasets")(datasets.datasets)
+app.command("export")(export.export)
+app.command("query")(query.query)
 app.command("login")(login.login)
 app.command("logout")(login.logout)
 app.command("serve")(serve.serve)

@@ -12,13 +12,14 @@ __all__: list[str] = []
 SERVER, IMAGES, READING, OUTPUT = "The server", "Which images", "How to read", "What to write"
 
 
-def _option(panel: str, *names: str, help: str, **more: Any) -> Any:  # noqa: A002 - typer's word
+def option(panel: str, *names: str, help: str, **more: Any) -> Any:  # noqa: A002 - typer's word
+    """Give an option of a panel."""
     return typer.Option(*names, help=help, rich_help_panel=panel, **{"show_default": False, **more})
 
 
 ServerUrl = Annotated[
     str | None,
-    _option(
+    option(
         SERVER,
         "--server",
         "-s",
@@ -29,7 +30,7 @@ ServerUrl = Annotated[
 ]
 Username = Annotated[
     str | None,
-    _option(
+    option(
         SERVER,
         "--username",
         "-u",
@@ -42,7 +43,7 @@ Username = Annotated[
 Password = Annotated[str | None, typer.Option("--password", envvar="COIR_PASSWORD", hidden=True)]
 Cookie = Annotated[
     str | None,
-    _option(
+    option(
         SERVER,
         "--cookie",
         envvar="COIR_COOKIE",
@@ -52,7 +53,7 @@ Cookie = Annotated[
 ]
 Token = Annotated[
     str | None,
-    _option(
+    option(
         SERVER,
         "--token",
         envvar="COIR_TOKEN",
@@ -62,7 +63,7 @@ Token = Annotated[
 ]
 Basic = Annotated[
     bool,
-    _option(SERVER, "--basic", help="Send user name and password with each request instead of "
+    option(SERVER, "--basic", help="Send user name and password with each request instead of "
             "logging in once; slower, for servers behind a gate that wants it."),
 ]  # fmt: skip
 
@@ -71,11 +72,11 @@ DatasetName = Annotated[
 ]
 Annotated_ = Annotated[
     bool | None,
-    _option(IMAGES, "--annotated/--not-annotated", help="Only those marked as annotated, or not."),
+    option(IMAGES, "--annotated/--not-annotated", help="Only those marked as annotated, or not."),
 ]
 Categories = Annotated[
     list[str] | None,
-    _option(
+    option(
         IMAGES,
         "--category",
         "-c",
@@ -86,22 +87,20 @@ Categories = Annotated[
 ]
 Folder = Annotated[
     str | None,
-    _option(IMAGES, "--folder", metavar="PATH", help="Only those in this folder or below."),
+    option(IMAGES, "--folder", metavar="PATH", help="Only those in this folder or below."),
 ]
 NameContains = Annotated[
     str | None,
-    _option(IMAGES, "--name-contains", metavar="TEXT", help="Only file names that contain this."),
+    option(IMAGES, "--name-contains", metavar="TEXT", help="Only file names that contain this."),
 ]
 NameStartswith = Annotated[
     str | None,
-    _option(IMAGES, "--name-startswith", metavar="TEXT", help="Only file names that start so."),
+    option(IMAGES, "--name-startswith", metavar="TEXT", help="Only file names that start so."),
 ]
-AfterId = Annotated[
-    int, _option(IMAGES, "--after-id", metavar="ID", min=0, help="Only larger ids.")
-]
+AfterId = Annotated[int, option(IMAGES, "--after-id", metavar="ID", min=0, help="Only larger ids.")]
 Where = Annotated[
     list[str] | None,
-    _option(
+    option(
         IMAGES,
         "--where",
         "-w",
@@ -113,7 +112,7 @@ Where = Annotated[
 
 Concurrency = Annotated[
     int,
-    _option(
+    option(
         READING,
         "--concurrency",
         min=1,
@@ -124,11 +123,11 @@ Concurrency = Annotated[
 ]
 MaxRps = Annotated[
     float | None,
-    _option(READING, "--max-rps", metavar="N", help="Requests a second, at most."),
+    option(READING, "--max-rps", metavar="N", help="Requests a second, at most."),
 ]
 Resume = Annotated[
     Path | None,
-    _option(
+    option(
         READING,
         "--resume",
         metavar="FILE",
@@ -137,7 +136,7 @@ Resume = Annotated[
 ]
 Since = Annotated[
     Path | None,
-    _option(
+    option(
         READING,
         "--since",
         metavar="CERTIFICATE",
@@ -147,11 +146,11 @@ Since = Annotated[
 
 FormatName = Annotated[
     Literal["lines", "json", "ndjson", "csv", "parquet", "arrow"],
-    _option(OUTPUT, "--format", "-f", show_default=True, help="How to write."),
+    option(OUTPUT, "--format", "-f", show_default=True, help="How to write."),
 ]
 Fields = Annotated[
     str | None,
-    _option(
+    option(
         OUTPUT,
         "--fields",
         metavar="NAMES",
@@ -161,7 +160,7 @@ Fields = Annotated[
 ]
 Output = Annotated[
     Path | None,
-    _option(
+    option(
         OUTPUT,
         "--output",
         "-o",
@@ -171,7 +170,7 @@ Output = Annotated[
 ]
 AtOnce = Annotated[
     bool,
-    _option(
+    option(
         OUTPUT,
         "--at-once",
         help="Print rows as they come, before it is known that they are all: look at the exit "
@@ -180,14 +179,14 @@ AtOnce = Annotated[
 ]
 CertificateFile = Annotated[
     Path | None,
-    _option(OUTPUT, "--certificate", metavar="FILE", help="Write the certificate there, as JSON."),
+    option(OUTPUT, "--certificate", metavar="FILE", help="Write the certificate there, as JSON."),
 ]
 MirrorFolder = Annotated[
     Path, typer.Argument(metavar="DIR", help="The folder of the mirror.", show_default=False)
 ]
 Quiet = Annotated[
-    bool, _option(OUTPUT, "--quiet", "-q", help="Say nothing unless something is wrong.")
+    bool, option(OUTPUT, "--quiet", "-q", help="Say nothing unless something is wrong.")
 ]
 JsonLog = Annotated[
-    bool, _option(OUTPUT, "--json-log", help="Talk on stderr in JSON, one object a line.")
+    bool, option(OUTPUT, "--json-log", help="Talk on stderr in JSON, one object a line.")
 ]

@@ -66,6 +66,14 @@ Recheck = Annotated[
         "unseen first; by default as many as a fifth of the listing's time allows.",
     ),
 ]
+CocoFile = Annotated[
+    bool,
+    typer.Option(
+        "--coco",
+        rich_help_panel=KEEP,
+        help="Write annotations.json, a COCO file, into the folder when something changed.",
+    ),
+]
 MaxDeleteOption = Annotated[
     MaxDelete | None,
     typer.Option(
@@ -138,6 +146,7 @@ def sync(
     access: Access,
     images: ImagesMode = None,
     annotations: AnnotationsOption = "auto",
+    coco: CocoFile = False,
     quick: Quick = False,
     recheck: Recheck = None,
     max_delete: MaxDeleteOption = None,
@@ -189,7 +198,8 @@ def sync(
         moved=moved,
     )
     dataset, home = _named(targets)
-    task = Task(home, dataset, None if wanted == Filter() else wanted, chosen, dry_run, plan, apply)
+    asked = None if wanted == Filter() else wanted
+    task = Task(home, dataset, asked, chosen, dry_run, plan, apply, coco)
     task.reach(access)
     if every is not None:
         task.repeat(every, certificate)

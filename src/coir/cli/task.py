@@ -40,6 +40,7 @@ class Task:
     dry_run: bool
     plan: Path | None
     apply: Path | None
+    coco: bool = False
     _access: Access | None = None
     _server: Server | None = None
 
@@ -149,11 +150,24 @@ class Task:
         with Mirror(self.home) as mirror:
             if self.plan is not None:
                 return mirror.write_plan(self.plan, dataset, self.where, self.options, watch=count)
-            if self.apply is not None:
-                return mirror.apply(self.apply, dataset, self.options, watch=count)
             if self.dry_run:
                 return mirror.plan(dataset, self.where, self.options, watch=count)[1]
-            return mirror.sync(dataset, self.where, self.options, watch=count)
+            try:
+                report = self._synced(mirror, dataset, count)
+            except IncompleteSync:
+                self._write_coco(mirror)  # of what is there
+                raise
+            self._write_coco(mirror)
+            return report
+
+    def _synced(self, mirror: Mirror, dataset: Dataset, count: Counter | None) -> SyncReport:
+        if self.apply is not None:
+            return mirror.apply(self.apply, dataset, self.options, watch=count)
+        return mirror.sync(dataset, self.where, self.options, watch=count)
+
+    def _write_coco(self, mirror: Mirror) -> None:
+        if self.coco and mirror.write_coco():
+            voice.say(f"{self.home / 'annotations.json'} was written.")
 
 
 def reaching_of(settings: Settings, access: Access) -> Access:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Generator, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Self, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, Self, TypeAlias
 
 import msgspec
 
@@ -14,22 +14,32 @@ from coir.client import Dataset
 from coir.client.closing import Closing
 from coir.errors import InvalidRequest
 from coir.mirror import history, plan_file
+from coir.mirror.annotations_file import AnnotationsFile, opened
 from coir.mirror.counts import Counts
 from coir.mirror.database import Database
+from coir.mirror.export import Export, ExportReport, FileNames, How, TableName
+from coir.mirror.formats import FORMATS
 from coir.mirror.history import Difference, SyncEntry
+from coir.mirror.instant import Instant
 from coir.mirror.lock import locked
 from coir.mirror.options import Options
 from coir.mirror.plan import Action
+from coir.mirror.query import Query, View
 from coir.mirror.record import AnnotationRecord, CategoryRecord, ImageRecord
 from coir.mirror.report import SyncReport
 from coir.mirror.settings import Settings, known, settle, settled
+from coir.mirror.shape import Segmentation
 from coir.mirror.status import Status, Trouble, status, troubles
 from coir.mirror.store import Store
 from coir.mirror.sync import Sync, Watch
+from coir.mirror.tables import columns_of
 from coir.mirror.trash import Emptied, Trash
 from coir.mirror.tree import Tree
 from coir.mirror.verify import Verification
 from coir.scan.filter import Filter
+
+if TYPE_CHECKING:
+    import pyarrow
 
 __all__ = ["Mirror"]
 
@@ -172,6 +182,94 @@ class Mirror(Closing):
 
         """
         return history.net(self.database, since)
+
+    # -- what comes out of it -----------------------------------------------------------
+
+    def export(
+        self,
+        format: str,  # noqa: A002 - the word of the command
+        out: PathLike | BinaryIO,
+        where: Filter | None = None,
+        *,
+        with_empty_images: bool | None = None,
+        table: TableName = "annotations",
+        segmentation: Segmentation = "polygon",
+        file_names: FileNames = "path",
+        watch: Watch | None = None,
+    ) -> ExportReport:
+        """Write what it holds, of one instant and in constant memory; gives the account.
+
+        Args:
+            format: ``coco``, ``parquet`` or ``csv``.
+            out: the file, which appears when it is whole; or one that is open for bytes.
+            where: which images; its categories are also those of the annotations.
+            with_empty_images: whether images without a wanted annotation are in it; None for
+                only where images that are not annotated are asked for.
+            table: of Parquet and CSV: what the rows are.
+            segmentation: ``polygon``, or ``rle`` for masks.
+            file_names: ``path`` below the folder of images, or ``base``, the file name alone.
+            watch: is called with what is written, and how many of it.
+
+        Raises:
+            InvalidRequest: there is no such category, format or table, or no mirror.
+            CoirError: a package is missing, or the file cannot be written.
+
+        """
+        if format not in FORMATS:
+            raise InvalidRequest(
+                f"There is no format '{format}'.", hint=f"The formats are {', '.join(FORMATS)}."
+            )
+        how = How(table, segmentation, file_names)
+        self.settings  # noqa: B018 - says what to do where there is no mirror
+        with Instant(self.path) as instant, opened(out) as file:
+            work = Export.of(
+                instant, where or Filter(), how, watch, with_empty_images=with_empty_images
+            )
+            FORMATS[format](work, file)
+            return work.report()
+
+    def write_coco(self) -> bool:
+        """Write ``annotations.json``, a COCO file of all of it; gives whether it was necessary.
+
+        What is there stays as long as neither the mirror nor the file has changed since.
+
+        Raises:
+            InvalidRequest: there is no mirror yet.
+            CoirError: the file cannot be written.
+
+        """
+        return AnnotationsFile(self.path).write(self.database, self.export)
+
+    def table(self, name: str) -> pyarrow.Table:
+        """Give a table: ``images``, ``annotations``, ``categories``, ``versions`` or ``syncs``.
+
+        All of it is in memory; ``file`` is where a file is on this disk.
+
+        Raises:
+            InvalidRequest: there is no such table, or no mirror.
+            CoirError: pyarrow is not installed.
+
+        """
+        columns_of(name)
+        self.settings  # noqa: B018 - as above
+        with Instant(self.path) as instant:
+            return View(name, instant).reader().read_all()
+
+    def query(self, sql: str) -> pyarrow.Table:
+        """Give the answer to a query, by DuckDB, on the same tables.
+
+        Raises:
+            InvalidRequest: DuckDB does not understand it, it is no query, or there is no mirror.
+            CoirError: DuckDB is not installed.
+
+        """
+        with self.asking(sql) as query:
+            return query.table()
+
+    def asking(self, sql: str) -> Query:
+        """Give a query whose rows can be read in batches; the errors are those of `query`."""
+        self.settings  # noqa: B018 - as above
+        return Query(self.path, sql)
 
     # -- keeping it ---------------------------------------------------------------------
 

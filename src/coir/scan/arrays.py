@@ -13,6 +13,7 @@ from coir.errors import CoirError
 __all__ = [
     "IDS",
     "TABLE_BATCH",
+    "arrow_batch",
     "arrow_schema",
     "as_array",
     "as_table",
@@ -85,13 +86,21 @@ def arrow_schema(columns: Mapping[str, str]) -> Any:
         "bool": arrow.bool_(),
         "list<string>": arrow.list_(arrow.string()),
         "list<int64>": arrow.list_(arrow.int64()),
+        "double": arrow.float64(),
+        "list<double>": arrow.list_(arrow.float64()),
+        "list<list<int64>>": arrow.list_(arrow.list_(arrow.int64())),
+        "timestamp": arrow.timestamp("ms"),
     }
     return arrow.schema([(name, types[kind]) for name, kind in columns.items()])
 
 
 def record_batch(schema: Any, rows: Sequence[Any]) -> Any:
     """Give rows, which are ids or images, as a record batch."""
-    values = [cells(row, schema.names) for row in rows]
+    return arrow_batch(schema, [cells(row, schema.names) for row in rows])
+
+
+def arrow_batch(schema: Any, values: Sequence[Sequence[Any]]) -> Any:
+    """Give rows, which are cells in the order of the columns, as a record batch."""
     columns = list(map(list, zip(*values, strict=True))) or [[] for _ in schema.names]
     return _arrow().record_batch(columns, schema=schema)
 

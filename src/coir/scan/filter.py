@@ -10,15 +10,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from coir.errors import InvalidRequest
 from coir.model import CategoryInfo
 from coir.scan.ledger import NEWEST
 
-__all__ = ["Compiled", "Filter"]
+__all__ = ["NUMBERS", "TESTS", "Compiled", "Filter", "category_id"]
 
 Check = Callable[[Any], bool]
+
+
+class Named(Protocol):
+    """A category, as far as it matters here."""
+
+    @property
+    def id(self) -> int:
+        """Its id."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
 
 NUMBERS = frozenset({"id", "width", "height", "num_annotations", "milliseconds"})
 TEXTS = frozenset({"file_name", "path"})
@@ -149,7 +162,7 @@ class Filter:
             raise InvalidRequest("The categories must be a list.", hint="Write ['cat'].")
         if self.folder is not None and ".." in self.folder.split("/"):
             raise InvalidRequest("The folder must lie inside the dataset.")
-        for name, value in self._spelled_out():
+        for name, value in self.spelled_out():
             _validated(name, value)
 
     def where(self, condition: str, value: str | int) -> Filter:
@@ -199,13 +212,13 @@ class Filter:
         if self.categories:
             # Alone it would also match what is not annotated; with annotated=true the
             # categories decide, and only they (contract, category_ids__in).
-            ids = sorted({_category(wanted, known) for wanted in self.categories})
+            ids = sorted({category_id(wanted, known) for wanted in self.categories})
             params |= {"category_ids__in": ",".join(map(str, ids)), "annotated": "true"}
             if self.annotated:
                 checks["annotated"] = lambda row: bool(row.annotated)
         elif self.annotated is not None:
             params["annotated"] = "true" if self.annotated else "false"
-        for name, value in self._spelled_out():
+        for name, value in self.spelled_out():
             # Of the same condition twice only the first would count, a text may be taken
             # for a boolean, and ids are what windows are made of: there, check the rows.
             if name in params or name.startswith("id") or str(value).lower() in {"true", "false"}:
@@ -214,7 +227,8 @@ class Filter:
                 params[name] = str(value)
         return Compiled(params, checks, self.after_id)
 
-    def _spelled_out(self) -> list[tuple[str, str | int]]:
+    def spelled_out(self) -> list[tuple[str, str | int]]:
+        """Give the conditions on fields, those with a name of their own too."""
         named = {
             "file_name__contains": self.name_contains,
             "file_name__startswith": self.name_startswith,
@@ -280,7 +294,13 @@ def _row_check(condition: str, value: str) -> Check:
     return lambda row: test(getattr(row, name), wanted)
 
 
-def _category(wanted: str | int, known: Sequence[CategoryInfo]) -> int:
+def category_id(wanted: str | int, known: Sequence[Named]) -> int:
+    """Give the id of the category that a name or an id stands for.
+
+    Raises:
+        InvalidRequest: none of those known, or several.
+
+    """
     found = {one.id for one in known if str(one.id) == str(wanted) or one.name == wanted}
     if len(found) == 1:
         return found.pop()
