@@ -13,8 +13,13 @@ import msgspec
 from coir.errors import InvalidRequest
 from coir.mirror.counts import Counts
 from coir.mirror.database import Database
-from coir.mirror.record import AnnotationRecord, CategoryRecord, ImageRecord
-from coir.mirror.store import IMAGE_COLUMNS, image_of
+from coir.mirror.record import (
+    IMAGE_COLUMNS,
+    AnnotationRecord,
+    CategoryRecord,
+    ImageRecord,
+    image_of,
+)
 from coir.scan import Certificate
 
 __all__ = ["Difference", "Kind", "SyncEntry", "changed_by", "entry", "net", "syncs"]

@@ -9,7 +9,8 @@ from coir.mirror.counts import Counts
 from coir.mirror.database import keep
 from coir.mirror.place import key
 from coir.mirror.record import FileRecord
-from coir.mirror.store import Store, note_counts
+from coir.mirror.store import Store
+from coir.mirror.transaction import note_counts
 
 __all__ = ["Due", "Holdings"]
 

@@ -180,13 +180,13 @@ def made(work: Sync, mirror: str | None) -> PlanFile:
         InvalidRequest: an interrupted sync is to be ended first.
 
     """
-    if work.store.unfinished() is not None:
+    if work.store.syncs.unfinished() is not None:
         raise UNFINISHED
     actions = list(work.plan())
     settings = work.settings
     head = Head(
         mirror=mirror,
-        sync=work.store.last_sync(),
+        sync=work.store.syncs.last(),
         server_url=settings.server_url,
         dataset_id=settings.dataset_id,
         dataset_name=settings.dataset_name,
@@ -206,7 +206,7 @@ def fitting(plan: PlanFile, work: Sync, mirror: str | None) -> None:
         InvalidRequest: it does not fit, or an interrupted sync is to be ended first.
 
     """
-    if work.store.unfinished() is not None:
+    if work.store.syncs.unfinished() is not None:
         raise UNFINISHED
     settings = work.settings
     there = (settings.server_url, settings.dataset_id)
@@ -216,7 +216,7 @@ def fitting(plan: PlanFile, work: Sync, mirror: str | None) -> None:
             f"{settings.dataset_id} at {settings.server_url}.",
             hint="Write the plan anew.",
         )
-    check(plan, mirror, work.store.last_sync(), set(work.store.image_ids()))
+    check(plan, mirror, work.store.syncs.last(), set(work.store.image_ids()))
 
 
 def check(plan: PlanFile, mirror: str | None, sync: int, held: Collection[int]) -> None:

@@ -6,6 +6,7 @@ mirrors of the same dataset hold the same records, however they came to them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -14,8 +15,21 @@ from msgspec.structs import replace
 
 from coir.model import CategoryInfo, CocoAnnotation, Image
 
-__all__ = ["AnnotationRecord", "CategoryRecord", "FileRecord", "ImageRecord", "annotation_record",
-           "category_record", "image_record"]  # fmt: skip
+__all__ = [
+    "IMAGE_COLUMNS",
+    "AnnotationRecord",
+    "CategoryRecord",
+    "FileRecord",
+    "ImageRecord",
+    "annotation_record",
+    "category_record",
+    "image_columns",
+    "image_of",
+    "image_record",
+]
+
+# The columns of an image's row that its record holds, in the record's order.
+IMAGE_COLUMNS = "id, file_name, path, width, height, annotated, num_annotations"
 
 
 class ImageRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -120,4 +134,23 @@ def annotation_record(told: CocoAnnotation) -> AnnotationRecord:
         color=told.color,
         metadata=told.metadata,
         keypoints=told.keypoints,
+    )
+
+
+def image_of(row: Sequence[Any]) -> ImageRecord:
+    """Give the record of a row of `IMAGE_COLUMNS`."""
+    number, file_name, path, width, height, annotated, num_annotations = row
+    return ImageRecord(number, file_name, path, width, height, bool(annotated), num_annotations)
+
+
+def image_columns(image: ImageRecord) -> tuple[Any, ...]:
+    """Give the row of a record."""
+    return (
+        image.id,
+        image.file_name,
+        image.path,
+        image.width,
+        image.height,
+        image.annotated,
+        image.num_annotations,
     )

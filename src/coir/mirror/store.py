@@ -7,22 +7,26 @@ written with it.
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cached_property
-from itertools import groupby, islice
-from typing import Any
+from itertools import islice
 
 import msgspec
 
 from coir.mirror.counts import Counts
 from coir.mirror.database import Database, keep
-from coir.mirror.plan import Action, Add, Change, Look, Remove
-from coir.mirror.record import AnnotationRecord, CategoryRecord, FileRecord, ImageRecord
-from coir.scan import Certificate
-from coir.scan.prices import Prices
+from coir.mirror.plan import Action
+from coir.mirror.record import (
+    IMAGE_COLUMNS,
+    AnnotationRecord,
+    CategoryRecord,
+    FileRecord,
+    ImageRecord,
+    image_of,
+)
+from coir.mirror.syncs import Syncs
+from coir.mirror.transaction import Transaction, note_counts
 
-__all__ = ["IMAGE_COLUMNS", "Store", "image_of", "note_counts"]
+__all__ = ["Store"]
 
 # Actions in one transaction: enough that the disk's flush does not count, few enough that a kill
 # takes back less than a second's work.
@@ -30,7 +34,6 @@ BATCH = 2_000
 # Rows read at a time: what is written in between is not seen through an open query.
 PAGE = 5_000
 LARGEST = 2**63 - 1
-IMAGE_COLUMNS = "id, file_name, path, width, height, annotated, num_annotations"
 
 # A category that is gone takes its annotations along, and no row of an image shows that; one that
 # comes brings back what the images' own counts say is missing here.
@@ -62,6 +65,7 @@ class Store:
         discard: Callable[[int, Sequence[FileRecord]], None] | None = None,
     ) -> None:
         self.database = database
+        self.syncs = Syncs(database)
         self._discard = discard
 
     # -- reading ------------------------------------------------------------------------
@@ -155,7 +159,7 @@ class Store:
     def _act(
         self, connection: sqlite3.Connection, sync: int, counts: Counts, batch: Sequence[Action]
     ) -> None:
-        change = _Change(connection, sync, counts)
+        change = Transaction(connection, sync, counts)
         change.act(batch)
         note_counts(connection, sync, counts)
         if self._discard is not None and change.files:
@@ -170,7 +174,7 @@ class Store:
         if held == wanted:
             return
         with self.database.write() as connection:
-            change = _Change(connection, sync, counts)
+            change = Transaction(connection, sync, counts)
             if wanted.keys() - held.keys():
                 connection.execute(HIDDEN_DUE)
             for gone in held.keys() - wanted.keys():
@@ -201,7 +205,7 @@ class Store:
         """Hold, of these images, these annotations and no others; they are due no more."""
         wanted = {one.id: one for one in told}
         with self.database.write() as connection:
-            change = _Change(connection, sync, counts)
+            change = Transaction(connection, sync, counts)
             held: dict[int, str] = {}
             for image_id in image_ids:
                 asked = "SELECT id, body FROM annotations WHERE image_id = ?"
@@ -233,246 +237,3 @@ class Store:
         """Give so many images, those first whose annotations were fetched longest ago."""
         asked = "SELECT id FROM images WHERE annotations_at < ? ORDER BY annotations_at, id LIMIT ?"
         return [row[0] for row in self.database.rows(asked, (sync, number))]
-
-    # -- syncs --------------------------------------------------------------------------
-
-    def begin(self, mode: str) -> int:
-        """Enter a new sync, with an empty plan; gives its number."""
-        with self.database.write() as connection:
-            connection.execute("DELETE FROM plan")
-            connection.execute("DELETE FROM syncs WHERE state = 'reading'")
-            made = connection.execute(
-                "INSERT INTO syncs (mode, state, started) VALUES (?, 'reading', ?)", (mode, now())
-            )
-        return int(made.lastrowid or 0)
-
-    def ready(
-        self,
-        sync: int,
-        mode: str,
-        cursor: str | None,
-        counts: Counts,
-        certificate: Certificate | None,
-    ) -> None:
-        """Enter that the plan is whole, and may be carried out."""
-        proof = None if certificate is None else encode(certificate).decode()
-        with self.database.write() as connection:
-            connection.execute(
-                "UPDATE syncs SET state = 'ready', mode = ?, cursor = ?, certificate = ? "
-                "WHERE id = ?",
-                (mode, cursor, proof, sync),
-            )
-            note_counts(connection, sync, counts)
-
-    def applied(self, sync: int) -> None:
-        """Enter that the plan was carried out."""
-        self._enter(sync, "state = 'applied'")
-
-    def done(self, sync: int, counts: Counts, prices: Prices) -> None:
-        """Enter the end of a sync."""
-        with self.database.write() as connection:
-            keep(connection, "prices", prices)
-            connection.execute("DELETE FROM mirror WHERE key = 'full_since'")
-            note_counts(connection, sync, counts)
-            connection.execute(
-                "UPDATE syncs SET state = 'done', finished = ? WHERE id = ?", (now(), sync)
-            )
-
-    def stopped(self, sync: int) -> None:
-        """Enter that a plan is not allowed, and drop it."""
-        with self.database.write() as connection:
-            connection.execute("DELETE FROM plan")
-            connection.execute(
-                "UPDATE syncs SET state = 'stopped', finished = ? WHERE id = ?", (now(), sync)
-            )
-
-    def unfinished(self) -> tuple[int, str, Counts] | None:
-        """Give the sync whose plan is to be carried out; None where there is none."""
-        asked = "SELECT id, mode, counts FROM syncs WHERE state = 'ready' ORDER BY id DESC LIMIT 1"
-        for number, mode, counts in self.database.rows(asked):
-            return number, mode, msgspec.json.decode(counts, type=Counts)
-        return None
-
-    def last_sync(self) -> int:
-        """Give the number of the last sync that changed what is held; 0 before the first."""
-        asked = "SELECT max(id) FROM syncs WHERE state IN ('ready', 'applied', 'done')"
-        return int(self.database.value(asked) or 0)
-
-    def cursor(self) -> str | None:
-        """Give the cursor from which the change feed is to be followed."""
-        cursor: str | None = self.database.value(
-            "SELECT cursor FROM syncs WHERE state IN ('applied', 'done') AND cursor IS NOT NULL "
-            "ORDER BY id DESC LIMIT 1"
-        )
-        return cursor
-
-    def last_certificate(self) -> Certificate | None:
-        """Give the certificate of the last listing that was carried out."""
-        text = self.database.value(
-            "SELECT certificate FROM syncs WHERE state IN ('applied', 'done') "
-            "AND certificate IS NOT NULL ORDER BY id DESC LIMIT 1"
-        )
-        return None if text is None else msgspec.json.decode(text, type=Certificate)
-
-    def _enter(self, sync: int, what: str) -> None:
-        with self.database.write() as connection:
-            connection.execute(f"UPDATE syncs SET {what} WHERE id = ?", (sync,))  # noqa: S608
-
-
-class _Change:
-    """Changes of one sync within one transaction."""
-
-    def __init__(self, connection: sqlite3.Connection, sync: int, counts: Counts) -> None:
-        self._connection = connection
-        self._sync = sync
-        self._counts = counts
-        self.files: list[FileRecord] = []
-
-    def act(self, actions: Iterable[Action]) -> None:
-        """Carry out actions; one that finds what it wants is carried out already."""
-        for kind, run in groupby(actions, type):
-            if kind is Add:
-                self._add([action.image for action in run if isinstance(action, Add)])
-            else:
-                for action in run:
-                    self._single(action)
-
-    def _single(self, action: Action) -> None:
-        match action:
-            case Change(image):
-                self._change(image)
-            case Remove(image_id):
-                self._remove(image_id)
-            case Look(image_id, annotations, file):
-                self._connection.execute(
-                    "UPDATE images SET annotations_due = annotations_due OR ?, "
-                    "file_due = file_due OR ? WHERE id = ?",
-                    (annotations, file, image_id),
-                )
-
-    def version(self, kind: str, number: int, before: bytes | None) -> None:
-        """Remember what something was before this sync; what is known already stays."""
-        self._connection.execute(
-            "INSERT OR IGNORE INTO versions VALUES (?, ?, ?, ?)",
-            (kind, number, self._sync, None if before is None else before.decode()),
-        )
-        self._connection.execute("DELETE FROM tombstones WHERE kind = ? AND id = ?", (kind, number))
-
-    def bury(self, kind: str, number: int, body: str) -> None:
-        """Remember something that is gone."""
-        self.version(kind, number, body.encode())
-        self._any_buried = True
-        self._connection.execute(
-            "INSERT OR REPLACE INTO tombstones VALUES (?, ?, ?, ?)",
-            (kind, number, self._sync, body),
-        )
-
-    def annotations(self, held: dict[int, str], wanted: dict[int, AnnotationRecord]) -> None:
-        """Make the annotations held, by id, the wanted ones."""
-        for gone in held.keys() - wanted.keys():
-            self._connection.execute("DELETE FROM annotations WHERE id = ?", (gone,))
-            self.bury("annotation", gone, held[gone])
-            self._counts.annotations_removed += 1
-        for number, record in wanted.items():
-            body, before = encode(record).decode(), held.get(number)
-            if body == before:
-                continue
-            self.version("annotation", number, None if before is None else before.encode())
-            self._counts.annotations_added += before is None
-            self._counts.annotations_changed += before is not None
-            self._connection.execute(
-                "INSERT OR REPLACE INTO annotations VALUES (?, ?, ?, ?)",
-                (number, record.image_id, record.category_id, body),
-            )
-
-    def _add(self, images: Sequence[ImageRecord]) -> None:
-        """Add images, many at once: the first sync of a dataset is nothing else."""
-        held = {one.id for one in images if self._held(one.id)} if self._any_held else set()
-        new = [one for one in images if one.id not in held]
-        self._connection.executemany(
-            f"INSERT INTO images ({IMAGE_COLUMNS}, annotations_due, file_due) "  # noqa: S608
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1)",
-            [(*_columns(one), one.annotated or one.num_annotations > 0) for one in new],
-        )
-        self._connection.executemany(
-            "INSERT OR IGNORE INTO versions VALUES ('image', ?, ?, NULL)",
-            [(one.id, self._sync) for one in new],
-        )
-        if self._any_buried:
-            self._connection.executemany(
-                "DELETE FROM tombstones WHERE kind = 'image' AND id = ?", [(one.id,) for one in new]
-            )
-        self._counts.images_added += len(new)
-
-    @cached_property
-    def _any_held(self) -> bool:
-        return self._connection.execute("SELECT 1 FROM images LIMIT 1").fetchone() is not None
-
-    @cached_property
-    def _any_buried(self) -> bool:
-        return self._connection.execute("SELECT 1 FROM tombstones LIMIT 1").fetchone() is not None
-
-    def _change(self, image: ImageRecord) -> None:
-        before = self._held(image.id)
-        if before is None or before == image:
-            return
-        self.version("image", image.id, encode(before))
-        labels = (before.annotated, before.num_annotations) != (
-            image.annotated,
-            image.num_annotations,
-        )
-        file = (before.path, before.width, before.height) != (image.path, image.width, image.height)
-        self._connection.execute(
-            "UPDATE images SET file_name = ?, path = ?, width = ?, height = ?, annotated = ?, "
-            "num_annotations = ?, annotations_due = annotations_due OR ?, "
-            "file_due = file_due OR ? WHERE id = ?",
-            (*_columns(image)[1:], labels, file, image.id),
-        )
-        self._counts.images_changed += 1
-
-    def _remove(self, image_id: int) -> None:
-        before = self._held(image_id)
-        if before is None:
-            return
-        asked = "SELECT id, body FROM annotations WHERE image_id = ?"
-        self.annotations(dict(self._connection.execute(asked, (image_id,))), {})
-        asked = (
-            "SELECT id, place, size, sha256, etag FROM images WHERE id = ? AND place IS NOT NULL"
-        )
-        self.files += [FileRecord(*row) for row in self._connection.execute(asked, (image_id,))]
-        self._connection.execute("DELETE FROM images WHERE id = ?", (image_id,))
-        self.bury("image", image_id, encode(before).decode())
-        self._counts.images_removed += 1
-
-    def _held(self, image_id: int) -> ImageRecord | None:
-        asked = f"SELECT {IMAGE_COLUMNS} FROM images WHERE id = ?"  # noqa: S608
-        row = self._connection.execute(asked, (image_id,)).fetchone()
-        return None if row is None else image_of(row)
-
-
-def image_of(row: Sequence[Any]) -> ImageRecord:
-    """Give the record of a row of `IMAGE_COLUMNS`."""
-    number, file_name, path, width, height, annotated, num_annotations = row
-    return ImageRecord(number, file_name, path, width, height, bool(annotated), num_annotations)
-
-
-def now() -> int:
-    """Give the moment, in milliseconds since 1970."""
-    return int(time.time() * 1000)
-
-
-def _columns(image: ImageRecord) -> tuple[Any, ...]:
-    return (
-        image.id,
-        image.file_name,
-        image.path,
-        image.width,
-        image.height,
-        image.annotated,
-        image.num_annotations,
-    )
-
-
-def note_counts(connection: sqlite3.Connection, sync: int, counts: Counts) -> None:
-    """Write the counts of the sync under way, within a transaction."""
-    connection.execute("UPDATE syncs SET counts = ? WHERE id = ?", (encode(counts).decode(), sync))

@@ -26,18 +26,17 @@ from coir.errors import IncompleteSync, InvalidRequest, SyncStopped
 from coir.mirror.annotations import Annotations
 from coir.mirror.counts import Counts
 from coir.mirror.files import Files
+from coir.mirror.looking import Looking, follows
 from coir.mirror.options import Options
 from coir.mirror.plan import Action, Tally, obstacle
-from coir.mirror.reading import FIELDS, Reader
 from coir.mirror.record import category_record
 from coir.mirror.report import SyncReport
 from coir.mirror.settings import Settings
 from coir.mirror.store import Store
 from coir.mirror.tree import Tree
 from coir.model import CategoryInfo
-from coir.scan import Certificate, Scan
-from coir.scan.filter import Compiled, Filter
-from coir.scan.offset_plan import OffsetPlan
+from coir.scan import Certificate
+from coir.scan.filter import Filter
 from coir.scan.prices import Prices
 
 __all__ = ["Sync"]
@@ -49,8 +48,6 @@ Watch = Callable[[str, int, int | None], None]
 AGAIN = 0.2
 # So many may be looked into again in that time, at most.
 AGAIN_MOST = 10_000
-# The strategy of a scan whose filters did not reach the server.
-OVERLAPPING = OffsetPlan.strategy
 # What the original costs, until its own answers say it: measured with 200,000 images.
 PRICES = Prices(request=4e-3, count=2.5e-6, row=17e-6)
 
@@ -104,17 +101,17 @@ class Sync:
         self._finish_interrupted()
         while self._read():
             # What the interrupted listing had read is old by now.
-            self.store.done(self.number, self.counts, self.prices)
+            self.store.syncs.done(self.number, self.counts, self.prices)
             self.counts = Counts()
         return self._fetch()
 
     def plan(self) -> Iterator[Action]:
         """Give the actions of a sync, and change nothing; then `planned` tells their numbers."""
-        reader = self._reader()
-        yield from self._actions(reader, None)[0]
-        self.counts.requests += reader.requests
-        self.certificate = reader.certificate
-        self.judge(reader.tally)
+        look = self._looking().look(None)
+        yield from look.actions
+        self.counts.requests += look.reader.requests
+        self.mode, self.certificate = look.mode, look.reader.certificate
+        self.judge(look.reader.tally)
 
     def judge(self, tally: Tally) -> None:
         """Find out whether a plan with these numbers is allowed; `planned` then says so."""
@@ -139,9 +136,9 @@ class Sync:
         """Carry out actions that were decided before, and fetch what is due then."""
         self._finish_interrupted()
         self.mode, self.counts = "plan", counts
-        self.number = self.store.begin(self.mode)
+        self.number = self.store.syncs.begin(self.mode)
         self.store.note(actions)
-        self.store.ready(self.number, self.mode, None, counts, None)
+        self.store.syncs.ready(self.number, self.mode, None, counts, None)
         self._carry_out()
         return self._fetch()
 
@@ -163,75 +160,34 @@ class Sync:
         return resumed and self.mode == "full"
 
     def _look(self, progress: Path | None) -> None:
-        self.number = self.store.begin(self.mode)
-        reader = self._reader()
-        actions, cursor = self._actions(reader, progress)
+        self.number = self.store.syncs.begin(self.mode)
+        look = self._looking().look(progress)
+        self.mode, reader = look.mode, look.reader
         if self.store.held():
-            self.store.note(actions)
+            self.store.note(look.actions)
         else:
-            self.store.act(self.number, self.counts, actions)
+            self.store.act(self.number, self.counts, look.actions)
         self.counts.images_unchanged = reader.tally.unchanged
         self.counts.requests += reader.requests
         self.certificate, self.listing_seconds = reader.certificate, reader.seconds
         self._allowed(reader.tally)
-        self.store.ready(self.number, self.mode, cursor, self.counts, self.certificate)
+        self.store.syncs.ready(self.number, self.mode, look.cursor, self.counts, self.certificate)
 
-    def _actions(
-        self, reader: Reader, progress: Path | None
-    ) -> tuple[Iterator[Action], str | None]:
-        """Give the actions, from the cheapest way to look, and where to follow the feed from."""
-        held = self.store.cursor() if self._follows else None
-        if held is not None:
-            try:
-                actions, cursor = reader.feed(held)
-            except InvalidRequest:
-                pass  # it has expired: everything is read
-            else:
-                self.mode = "feed"
-                return actions, cursor
-        # Before anything is read: what happens from now on is told.
-        now = self.calls.changes().cursor if self._follows else None
-        self._check_quick(reader.compiled)
-        last = self.store.last_certificate()
-        if self.options.quick and last is not None and last.strategy != OVERLAPPING:
-            self.mode = "quick"
-            return reader.quick(), now
-        self.mode = "full"
-        return reader.listing(progress), now
-
-    def _check_quick(self, compiled: Compiled) -> None:
-        if self.options.quick and (compiled.checks or not self.where.is_stable):
-            raise InvalidRequest(
-                "A quick sync counts images, and of a filter that they begin and cease to match, "
-                "or that the server does not know, a count proves nothing.",
-                hint="Leave out --quick.",
-            )
-
-    def _reader(self) -> Reader:
-        server = self.dataset.server
-        order = Scan(self.dataset, self.where, fields=FIELDS)
-        compiled = self.transport.run(order.compile(self.dataset.info, server.info))
-        return Reader(
+    def _looking(self) -> Looking:
+        return Looking(
             dataset=self.dataset,
             where=self.where,
-            compiled=compiled,
-            transport=self.transport,
+            options=self.options,
             store=self.store,
-            tally=Tally(),
+            transport=self.transport,
             prices=self.prices,
-            concurrency=self.options.concurrency,
-            max_rps=self.options.max_rps,
             watch=self.watch,
         )
-
-    @property
-    def _follows(self) -> bool:
-        return "changes" in self.dataset.server.info.features
 
     def _allowed(self, tally: Tally) -> None:
         self.obstacle = obstacle(tally, self.store.held(), self.options.limits)
         if self.obstacle is not None:
-            self.store.stopped(self.number)
+            self.store.syncs.stopped(self.number)
             self._tell(tally)
             self.planned()
 
@@ -257,12 +213,12 @@ class Sync:
 
     def _finish_interrupted(self) -> None:
         """Carry out a plan that was whole when the process that made it ended."""
-        waiting = self.store.unfinished()
+        waiting = self.store.syncs.unfinished()
         if waiting is None:
             return
         self.number, self.mode, self.counts = waiting
         self._carry_out()
-        self.store.done(self.number, self.counts, self.prices)
+        self.store.syncs.done(self.number, self.counts, self.prices)
         self.counts = Counts()
 
     def _carry_out(self) -> None:
@@ -272,7 +228,7 @@ class Sync:
             done += count
             if self.watch is not None:
                 self.watch("applying", done, total)
-        self.store.applied(self.number)
+        self.store.syncs.applied(self.number)
 
     def _annotations(self) -> None:
         if self.options.annotations == "none":
@@ -289,7 +245,7 @@ class Sync:
             watch=self.watch,
         )
         fetch.due()
-        if self._follows or self.mode != "full":
+        if follows(self.dataset) or self.mode != "full":
             return
         part = self.options.recheck
         if part is not None:
@@ -326,7 +282,7 @@ class Sync:
         if self.mode != "quick":
             self._categories()  # those of the annotations that came
         self._files()
-        self.store.done(self.number, self.counts, self.prices)
+        self.store.syncs.done(self.number, self.counts, self.prices)
         report = self._report()
         if self.counts.images_failed or self.counts.files_failed:
             raise IncompleteSync(

@@ -1,0 +1,106 @@
+"""Which way a sync looks at the server: the cheapest that sees what it should."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from coir.client import Dataset
+from coir.client.operations import DatasetCalls
+from coir.client.transport import Transport
+from coir.errors import InvalidRequest
+from coir.mirror.options import Options
+from coir.mirror.plan import Action, Tally
+from coir.mirror.reading import FIELDS, Reader, Watch
+from coir.mirror.store import Store
+from coir.scan import Filter, Scan
+from coir.scan.filter import Compiled
+from coir.scan.offset_plan import OffsetPlan
+from coir.scan.prices import Prices
+
+__all__ = ["Look", "Looking", "follows"]
+
+# The strategy of a scan whose filters did not reach the server.
+OVERLAPPING = OffsetPlan.strategy
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a look at the server gives: the actions, while they are read, and who reads them.
+
+    ``cursor`` is where the change feed is to be followed from afterwards, if there is one.
+    """
+
+    mode: str
+    reader: Reader
+    actions: Iterator[Action]
+    cursor: str | None = None
+
+
+@dataclass
+class Looking:
+    """Looks at one dataset for one mirror."""
+
+    dataset: Dataset
+    where: Filter
+    options: Options
+    store: Store
+    transport: Transport
+    prices: Prices
+    watch: Watch | None = None
+
+    def look(self, progress: Path | None) -> Look:
+        """Look at the server; a listing keeps its progress in a file.
+
+        Raises:
+            InvalidRequest: counts would prove nothing here, and a quick sync was asked for.
+
+        """
+        reader = self._reader()
+        calls = DatasetCalls(self.transport, self.dataset.info)
+        held = self.store.syncs.cursor() if follows(self.dataset) else None
+        if held is not None:
+            try:
+                actions, cursor = reader.feed(held)
+            except InvalidRequest:
+                pass  # it has expired: everything is read
+            else:
+                return Look("feed", reader, actions, cursor)
+        # Before anything is read: what happens from now on is told.
+        now = calls.changes().cursor if follows(self.dataset) else None
+        self._check_quick(reader.compiled)
+        last = self.store.syncs.last_certificate()
+        if self.options.quick and last is not None and last.strategy != OVERLAPPING:
+            return Look("quick", reader, reader.quick(), now)
+        return Look("full", reader, reader.listing(progress), now)
+
+    def _check_quick(self, compiled: Compiled) -> None:
+        if self.options.quick and (compiled.checks or not self.where.is_stable):
+            raise InvalidRequest(
+                "A quick sync counts images, and of a filter that they begin and cease to match, "
+                "or that the server does not know, a count proves nothing.",
+                hint="Leave out --quick.",
+            )
+
+    def _reader(self) -> Reader:
+        server = self.dataset.server
+        order = Scan(self.dataset, self.where, fields=FIELDS)
+        compiled = self.transport.run(order.compile(self.dataset.info, server.info))
+        return Reader(
+            dataset=self.dataset,
+            where=self.where,
+            compiled=compiled,
+            transport=self.transport,
+            store=self.store,
+            tally=Tally(),
+            prices=self.prices,
+            concurrency=self.options.concurrency,
+            max_rps=self.options.max_rps,
+            watch=self.watch,
+        )
+
+
+def follows(dataset: Dataset) -> bool:
+    """Whether the server has a change feed."""
+    return "changes" in dataset.server.info.features

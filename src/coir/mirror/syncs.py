@@ -1,0 +1,109 @@
+"""The syncs of a mirror: each with its mode, its state, and where it left off."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+
+from coir.mirror.counts import Counts
+from coir.mirror.database import Database, keep
+from coir.mirror.transaction import note_counts
+from coir.scan import Certificate
+from coir.scan.prices import Prices
+
+__all__ = ["Syncs"]
+
+
+class Syncs:
+    """The syncs, as the database knows them."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def begin(self, mode: str) -> int:
+        """Enter a new sync, with an empty plan; gives its number."""
+        with self.database.write() as connection:
+            connection.execute("DELETE FROM plan")
+            connection.execute("DELETE FROM syncs WHERE state = 'reading'")
+            made = connection.execute(
+                "INSERT INTO syncs (mode, state, started) VALUES (?, 'reading', ?)", (mode, now())
+            )
+        return int(made.lastrowid or 0)
+
+    def ready(
+        self,
+        sync: int,
+        mode: str,
+        cursor: str | None,
+        counts: Counts,
+        certificate: Certificate | None,
+    ) -> None:
+        """Enter that the plan is whole, and may be carried out."""
+        proof = None if certificate is None else msgspec.json.encode(certificate).decode()
+        with self.database.write() as connection:
+            connection.execute(
+                "UPDATE syncs SET state = 'ready', mode = ?, cursor = ?, certificate = ? "
+                "WHERE id = ?",
+                (mode, cursor, proof, sync),
+            )
+            note_counts(connection, sync, counts)
+
+    def applied(self, sync: int) -> None:
+        """Enter that the plan was carried out."""
+        self._enter(sync, "state = 'applied'")
+
+    def done(self, sync: int, counts: Counts, prices: Prices) -> None:
+        """Enter the end of a sync."""
+        with self.database.write() as connection:
+            keep(connection, "prices", prices)
+            connection.execute("DELETE FROM mirror WHERE key = 'full_since'")
+            note_counts(connection, sync, counts)
+            connection.execute(
+                "UPDATE syncs SET state = 'done', finished = ? WHERE id = ?", (now(), sync)
+            )
+
+    def stopped(self, sync: int) -> None:
+        """Enter that a plan is not allowed, and drop it."""
+        with self.database.write() as connection:
+            connection.execute("DELETE FROM plan")
+            connection.execute(
+                "UPDATE syncs SET state = 'stopped', finished = ? WHERE id = ?", (now(), sync)
+            )
+
+    def unfinished(self) -> tuple[int, str, Counts] | None:
+        """Give the sync whose plan is to be carried out; None where there is none."""
+        asked = "SELECT id, mode, counts FROM syncs WHERE state = 'ready' ORDER BY id DESC LIMIT 1"
+        for number, mode, counts in self.database.rows(asked):
+            return number, mode, msgspec.json.decode(counts, type=Counts)
+        return None
+
+    def last(self) -> int:
+        """Give the number of the last sync that changed what is held; 0 before the first."""
+        asked = "SELECT max(id) FROM syncs WHERE state IN ('ready', 'applied', 'done')"
+        return int(self.database.value(asked) or 0)
+
+    def cursor(self) -> str | None:
+        """Give the cursor from which the change feed is to be followed."""
+        cursor: str | None = self.database.value(
+            "SELECT cursor FROM syncs WHERE state IN ('applied', 'done') AND cursor IS NOT NULL "
+            "ORDER BY id DESC LIMIT 1"
+        )
+        return cursor
+
+    def last_certificate(self) -> Certificate | None:
+        """Give the certificate of the last listing that was carried out."""
+        text = self.database.value(
+            "SELECT certificate FROM syncs WHERE state IN ('applied', 'done') "
+            "AND certificate IS NOT NULL ORDER BY id DESC LIMIT 1"
+        )
+        return None if text is None else msgspec.json.decode(text, type=Certificate)
+
+    def _enter(self, sync: int, what: str) -> None:
+        with self.database.write() as connection:
+            connection.execute(f"UPDATE syncs SET {what} WHERE id = ?", (sync,))  # noqa: S608
+
+
+def now() -> int:
+    """Give the moment, in milliseconds since 1970."""
+    return int(time.time() * 1000)

@@ -1,0 +1,161 @@
+"""What one sync changes within one transaction: rows, with what they were before."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from itertools import groupby
+
+import msgspec
+
+from coir.mirror.counts import Counts
+from coir.mirror.plan import Action, Add, Change, Look, Remove
+from coir.mirror.record import (
+    IMAGE_COLUMNS,
+    AnnotationRecord,
+    FileRecord,
+    ImageRecord,
+    image_columns,
+    image_of,
+)
+
+__all__ = ["Transaction", "note_counts"]
+
+encode = msgspec.json.encode
+
+
+class Transaction:
+    """Changes of one sync within one transaction."""
+
+    def __init__(self, connection: sqlite3.Connection, sync: int, counts: Counts) -> None:
+        self._connection = connection
+        self._sync = sync
+        self._counts = counts
+        self.files: list[FileRecord] = []
+
+    def act(self, actions: Iterable[Action]) -> None:
+        """Carry out actions; one that finds what it wants is carried out already."""
+        for kind, run in groupby(actions, type):
+            if kind is Add:
+                self._add([action.image for action in run if isinstance(action, Add)])
+            else:
+                for action in run:
+                    self._single(action)
+
+    def _single(self, action: Action) -> None:
+        match action:
+            case Change(image):
+                self._change(image)
+            case Remove(image_id):
+                self._remove(image_id)
+            case Look(image_id, annotations, file):
+                self._connection.execute(
+                    "UPDATE images SET annotations_due = annotations_due OR ?, "
+                    "file_due = file_due OR ? WHERE id = ?",
+                    (annotations, file, image_id),
+                )
+
+    def version(self, kind: str, number: int, before: bytes | None) -> None:
+        """Remember what something was before this sync; what is known already stays."""
+        self._connection.execute(
+            "INSERT OR IGNORE INTO versions VALUES (?, ?, ?, ?)",
+            (kind, number, self._sync, None if before is None else before.decode()),
+        )
+        self._connection.execute("DELETE FROM tombstones WHERE kind = ? AND id = ?", (kind, number))
+
+    def bury(self, kind: str, number: int, body: str) -> None:
+        """Remember something that is gone."""
+        self.version(kind, number, body.encode())
+        self._any_buried = True
+        self._connection.execute(
+            "INSERT OR REPLACE INTO tombstones VALUES (?, ?, ?, ?)",
+            (kind, number, self._sync, body),
+        )
+
+    def annotations(self, held: dict[int, str], wanted: dict[int, AnnotationRecord]) -> None:
+        """Make the annotations held, by id, the wanted ones."""
+        for gone in held.keys() - wanted.keys():
+            self._connection.execute("DELETE FROM annotations WHERE id = ?", (gone,))
+            self.bury("annotation", gone, held[gone])
+            self._counts.annotations_removed += 1
+        for number, record in wanted.items():
+            body, before = encode(record).decode(), held.get(number)
+            if body == before:
+                continue
+            self.version("annotation", number, None if before is None else before.encode())
+            self._counts.annotations_added += before is None
+            self._counts.annotations_changed += before is not None
+            self._connection.execute(
+                "INSERT OR REPLACE INTO annotations VALUES (?, ?, ?, ?)",
+                (number, record.image_id, record.category_id, body),
+            )
+
+    def _add(self, images: Sequence[ImageRecord]) -> None:
+        """Add images, many at once: the first sync of a dataset is nothing else."""
+        held = {one.id for one in images if self._held(one.id)} if self._any_held else set()
+        new = [one for one in images if one.id not in held]
+        self._connection.executemany(
+            f"INSERT INTO images ({IMAGE_COLUMNS}, annotations_due, file_due) "  # noqa: S608
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1)",
+            [(*image_columns(one), one.annotated or one.num_annotations > 0) for one in new],
+        )
+        self._connection.executemany(
+            "INSERT OR IGNORE INTO versions VALUES ('image', ?, ?, NULL)",
+            [(one.id, self._sync) for one in new],
+        )
+        if self._any_buried:
+            self._connection.executemany(
+                "DELETE FROM tombstones WHERE kind = 'image' AND id = ?", [(one.id,) for one in new]
+            )
+        self._counts.images_added += len(new)
+
+    @cached_property
+    def _any_held(self) -> bool:
+        return self._connection.execute("SELECT 1 FROM images LIMIT 1").fetchone() is not None
+
+    @cached_property
+    def _any_buried(self) -> bool:
+        return self._connection.execute("SELECT 1 FROM tombstones LIMIT 1").fetchone() is not None
+
+    def _change(self, image: ImageRecord) -> None:
+        before = self._held(image.id)
+        if before is None or before == image:
+            return
+        self.version("image", image.id, encode(before))
+        labels = (before.annotated, before.num_annotations) != (
+            image.annotated,
+            image.num_annotations,
+        )
+        file = (before.path, before.width, before.height) != (image.path, image.width, image.height)
+        self._connection.execute(
+            "UPDATE images SET file_name = ?, path = ?, width = ?, height = ?, annotated = ?, "
+            "num_annotations = ?, annotations_due = annotations_due OR ?, "
+            "file_due = file_due OR ? WHERE id = ?",
+            (*image_columns(image)[1:], labels, file, image.id),
+        )
+        self._counts.images_changed += 1
+
+    def _remove(self, image_id: int) -> None:
+        before = self._held(image_id)
+        if before is None:
+            return
+        asked = "SELECT id, body FROM annotations WHERE image_id = ?"
+        self.annotations(dict(self._connection.execute(asked, (image_id,))), {})
+        asked = (
+            "SELECT id, place, size, sha256, etag FROM images WHERE id = ? AND place IS NOT NULL"
+        )
+        self.files += [FileRecord(*row) for row in self._connection.execute(asked, (image_id,))]
+        self._connection.execute("DELETE FROM images WHERE id = ?", (image_id,))
+        self.bury("image", image_id, encode(before).decode())
+        self._counts.images_removed += 1
+
+    def _held(self, image_id: int) -> ImageRecord | None:
+        asked = f"SELECT {IMAGE_COLUMNS} FROM images WHERE id = ?"  # noqa: S608
+        row = self._connection.execute(asked, (image_id,)).fetchone()
+        return None if row is None else image_of(row)
+
+
+def note_counts(connection: sqlite3.Connection, sync: int, counts: Counts) -> None:
+    """Write the counts of the sync under way, within a transaction."""
+    connection.execute("UPDATE syncs SET counts = ? WHERE id = ?", (encode(counts).decode(), sync))
