@@ -79,10 +79,17 @@ def tokens(running: Running, clients: dict[str, httpx.Client]) -> dict[str, http
 
 
 def kept(server: Running) -> list[list[str]]:
-    """All that the database holds, but for when tokens were used."""
-    names = [name for name in metadata.tables if name != "tokens"]
+    """All that the database holds, but for when tokens were used and users were seen."""
+    shown = {
+        name: ", ".join(f'"{one.name}"' for one in table.c if one.name != "last_seen")
+        for name, table in metadata.tables.items()
+        if name != "tokens"
+    }
     with server.database() as database:
-        found = [database.execute(f"SELECT * FROM {name}").fetchall() for name in names]
+        found = [
+            database.execute(f"SELECT {columns} FROM {name}").fetchall()
+            for name, columns in shown.items()
+        ]
     return [sorted(map(str, rows)) for rows in found]
 
 
@@ -288,7 +295,6 @@ def test_others_tokens_do_not_exist(server: Running) -> None:
         {"name": "a\nb"},
         {"name": "x" * 101},
         {"name": None},
-        {"name": 7},
         {"scope": "write"},
         {"scope": ""},
         {"scope": None},
