@@ -93,7 +93,9 @@ class Transaction:
 
     def _add(self, images: Sequence[ImageRecord]) -> None:
         """Add images, many at once: the first sync of a dataset is nothing else."""
-        held = {one.id for one in images if self._held(one.id)} if self._any_held else set()
+        ids = [one.id for one in images]
+        asked = "SELECT id FROM images WHERE id BETWEEN ? AND ?"
+        held = {row[0] for row in self._connection.execute(asked, (min(ids), max(ids)))}
         new = [one for one in images if one.id not in held]
         self._connection.executemany(
             f"INSERT INTO images ({IMAGE_COLUMNS}, annotations_due, file_due) "  # noqa: S608
@@ -109,10 +111,6 @@ class Transaction:
                 "DELETE FROM tombstones WHERE kind = 'image' AND id = ?", [(one.id,) for one in new]
             )
         self._counts.images_added += len(new)
-
-    @cached_property
-    def _any_held(self) -> bool:
-        return self._connection.execute("SELECT 1 FROM images LIMIT 1").fetchone() is not None
 
     @cached_property
     def _any_buried(self) -> bool:
