@@ -24,6 +24,15 @@ __all__ = ["Transaction", "note_counts"]
 
 encode = msgspec.json.encode
 
+# Many rows in one statement: Python's driver lets other threads run before each row of several,
+# and the thread that writes then waits for those that decode what comes from the server.
+ADDED = (
+    f"INSERT INTO images ({IMAGE_COLUMNS}, annotations_due, file_due) SELECT "  # noqa: S608
+    + ", ".join(f"json_extract(value, '$[{column}]')" for column in range(8))
+    + ", 1 FROM json_each(?)"
+)
+FIRST_VERSIONS = "INSERT OR IGNORE INTO versions SELECT 'image', value, ?, NULL FROM json_each(?)"
+
 
 class Transaction:
     """Changes of one sync within one transaction."""
@@ -97,15 +106,10 @@ class Transaction:
         asked = "SELECT id FROM images WHERE id BETWEEN ? AND ?"
         held = {row[0] for row in self._connection.execute(asked, (min(ids), max(ids)))}
         new = [one for one in images if one.id not in held]
-        self._connection.executemany(
-            f"INSERT INTO images ({IMAGE_COLUMNS}, annotations_due, file_due) "  # noqa: S608
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1)",
-            [(*image_columns(one), one.annotated or one.num_annotations > 0) for one in new],
-        )
-        self._connection.executemany(
-            "INSERT OR IGNORE INTO versions VALUES ('image', ?, ?, NULL)",
-            [(one.id, self._sync) for one in new],
-        )
+        rows = [(*image_columns(one), one.annotated or one.num_annotations > 0) for one in new]
+        self._connection.execute(ADDED, (encode(rows).decode(),))
+        numbers = encode([one.id for one in new]).decode()
+        self._connection.execute(FIRST_VERSIONS, (self._sync, numbers))
         if self._any_buried:
             self._connection.executemany(
                 "DELETE FROM tombstones WHERE kind = 'image' AND id = ?", [(one.id,) for one in new]
