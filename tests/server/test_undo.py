@@ -71,6 +71,40 @@ def test_deleted_things_come_back(admin: httpx.Client) -> None:
     assert after["images"][0]["num_annotations"] == 1
 
 
+def test_what_is_deleted_does_not_exist(own: Running, admin: httpx.Client) -> None:
+    """A deleted annotation, and one of a deleted image or dataset, is neither read nor changed; no
+    job begins in a deleted dataset; what is brought back keeps no moment of its deletion."""
+    dataset = created(admin, "gone", categories=["gone"])
+    category = admin.get(f"/api/dataset/{dataset}/data").json()["categories"][0]["id"]
+    image = uploaded(admin, dataset, "x.jpg").json()
+    given = {"image_id": image, "category_id": category}
+    first, second = (admin.post("/api/annotation/", json=given).json()["id"] for _ in "12")
+    with own.database() as database:
+        asked_for = "SELECT deleted, deleted_date FROM {} WHERE id = {}"
+        before = len(admin.get("/api/tasks/").json())
+        for kind, number, hidden in [
+            ("annotation", first, [first]),
+            ("image", image, [first, second]),
+            ("dataset", dataset, [first, second]),
+        ]:
+            assert admin.delete(f"/api/{kind}/{number}").status_code == 200
+            for path in (f"/api/annotation/{one}" for one in hidden):
+                answers = [admin.get(path), admin.put(path, json={"color": "#123456"})]
+                assert [answer.status_code for answer in answers] == [400, 400], (kind, path)
+                assert answers[0].json() == {"message": "Invalid annotation id"}
+        for path in (f"/api/dataset/{dataset}/{word}" for word in ("scan", "export?categories=")):
+            assert admin.get(path).status_code == 400
+        file = {"coco": ("a.json", b"{}", "application/json")}
+        assert admin.post(f"/api/dataset/{dataset}/coco", files=file).status_code == 400
+        assert len(admin.get("/api/tasks/").json()) == before
+        things = [("dataset", dataset), ("image", image), ("annotation", first)]
+        for kind, number in things:
+            assert asked(admin, "POST", kind, number) == 200
+            row = database.execute(asked_for.format(f"{kind}s", number)).fetchone()
+            assert (bool(row[0]), row[1]) == (False, None)
+    assert admin.get(f"/api/annotation/{first}").json()["category_id"] == category
+
+
 def test_nobody_undoes_what_others_deleted(admin: httpx.Client, bob: httpx.Client) -> None:
     """Of another's things nothing is listed, restored or removed; of a shared dataset only
     annotations are, and for good only one's own."""

@@ -246,10 +246,15 @@ def managed_image(connection: Connection, caller: Caller, image_id: int) -> Row[
 
 
 def visible_annotation(connection: Connection, caller: Caller, annotation_id: int) -> Row[Any]:
-    """The row of an annotation in a visible dataset, also when it is deleted, or a refusal."""
-    asked = select(annotations).where(
-        annotations.c.id == annotation_id,
-        annotations.c.dataset_id.in_(visible_dataset_ids(caller)),
+    """The row of an annotation of a visible image, also when it is deleted itself, or a refusal."""
+    asked = (
+        select(annotations)
+        .join(images, images.c.id == annotations.c.image_id)
+        .where(
+            annotations.c.id == annotation_id,
+            images.c.deleted == false(),
+            annotations.c.dataset_id.in_(visible_dataset_ids(caller)),
+        )
     )
     row = connection.execute(asked).first()
     if row is None:
