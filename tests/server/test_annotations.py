@@ -76,7 +76,7 @@ def test_change_sets_what_it_names(admin: httpx.Client, dataset: int, image: int
     assert "category_id" not in erased
     assert erased["metadata"] == {"a": 1}
     assert not counted()
-    for wrong in ({"segmentation": "x"}, {"category_id": "x"}, {"metadata": 1}, {"color": 1}):
+    for wrong in ({"segmentation": "x"}, {"category_id": "x"}, {"metadata": 1}, {"color": [1]}):
         assert admin.put(path, json=wrong).status_code == 400
     admin.delete(path)
     assert admin.put(path, json={"category_id": 78}).status_code == 400
