@@ -20,7 +20,8 @@ from coir.server.store.tables import annotations, datasets, images, tasks
 
 KIND = "removal"
 GROUP = "Dataset Removal"
-# Rows in one transaction: removed in about ten milliseconds, which is what others wait.
+# Rows in one transaction, for which others wait: annotations 16 ms on SQLite, 38 ms on PostgreSQL
+# (medians, beside other work), images longer.
 BATCH = 1000
 
 

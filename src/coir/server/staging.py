@@ -23,7 +23,8 @@ from coir.server.store.engine import Store, now_ms
 from coir.server.store.loading import load
 from coir.server.store.tables import annotations, staged_annotations, staged_categories, tasks
 
-# Rows in one transaction: written in about ten milliseconds, which is what others wait.
+# Rows in one transaction, for which others wait: 16 ms on SQLite, 54 ms on PostgreSQL (medians of
+# outlines with 20 points, beside other work).
 BATCH = 1000
 # Rows removed in one transaction: quicker than writing them.
 SWEPT = 2000
