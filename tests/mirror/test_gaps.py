@@ -11,14 +11,14 @@ import pytest
 from client.misbehaving import DATASETS, Given, Misbehaving, Reply, json, listing
 from coir import Filter, connect
 from coir.errors import IncompleteSync, UnexpectedAnswer
-from coir.mirror import Mirror, Options
+from coir.mirror import Mirror, Options, reading
 from coir.mirror.counts import Counts
 from coir.mirror.database import Database
 from coir.mirror.plan import Add, Change
 from coir.mirror.record import AnnotationRecord, ImageRecord
 from coir.mirror.store import Store
 
-from .world import World, world
+from .world import World, contents, world
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +43,42 @@ def test_annotations_of_images_that_are_not_wanted(stage: World) -> None:
         mirror.sync(dataset, Filter(conditions=(("id__ne", str(stage.ids[1])),)))
         asked = "SELECT DISTINCT image_id FROM annotations ORDER BY image_id"
         assert list(mirror.database.rows(asked)) == [(stage.ids[0],), (stage.ids[2],)]
+
+
+def test_a_quick_sync_after_the_feed_was_lost(stage: World) -> None:
+    """What changed in the meantime is seen: all is read, and then the feed is followed."""
+    with stage.mirror("m") as mirror, stage.reach() as dataset, stage.mirror("now") as now:
+        mirror.sync(dataset)
+        stage.annotate(stage.ids[4], stage.own_categories[0])
+        with mirror.database.write() as connection:
+            connection.execute("UPDATE syncs SET cursor = 'no cursor of this feed'")
+        assert mirror.sync(dataset, options=Options(quick=True)).mode == "full"
+        assert mirror.sync(dataset, options=Options(quick=True)).mode == "feed"
+        now.sync(dataset)
+        assert contents(mirror) == contents(now)
+
+
+def test_a_listing_that_goes_on_and_the_feed(stage: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What changes while a listing is interrupted is told by the feed from its begin on."""
+
+    class KilledError(BaseException):
+        pass
+
+    def killed(store: Store, sync: int, counts: Counts, actions: Iterator[Add]) -> None:
+        next(actions)
+        raise KilledError
+
+    with stage.mirror("m") as mirror, stage.reach() as dataset, stage.mirror("now") as now:
+        with monkeypatch.context() as patched:
+            patched.setattr(reading, "BATCH", 1)
+            patched.setattr(Store, "act", killed)
+            with pytest.raises(KilledError):
+                mirror.sync(dataset)
+        assert (mirror.path / ".coir" / "listing").exists()
+        stage.annotate(stage.ids[4], stage.own_categories[0])
+        assert mirror.sync(dataset).mode == "feed"  # after the listing
+        now.sync(dataset)
+        assert contents(mirror) == contents(now)
 
 
 @pytest.fixture
