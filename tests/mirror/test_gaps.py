@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from client.misbehaving import DATASETS, Given, Misbehaving, Reply, json, listing
-from coir import Filter, connect
+from coir import CoirError, Filter, InvalidRequest, connect
 from coir.errors import IncompleteSync, UnexpectedAnswer
 from coir.mirror import Mirror, Options, reading
 from coir.mirror.counts import Counts
@@ -116,6 +116,41 @@ def test_a_first_sync_leaves_nothing_due(stage: World) -> None:
         assert mirror.sync(dataset).due == 0
         verification = mirror.verify(dataset, deep=True)
         assert {str(one.sign) for one in verification} == {"="}
+
+
+def test_a_database_that_was_only_begun(stage: World) -> None:
+    """Whoever was killed before there was a table in it leaves a mirror that is begun anew."""
+    (stage.folder / "m").mkdir(parents=True)
+    (stage.folder / "m" / "coir.db").touch()
+    with stage.mirror("m") as mirror, stage.reach() as dataset:
+        assert mirror.sync(dataset).counts.images_added == 6
+
+
+def test_a_mistyped_filter_is_not_kept(stage: World) -> None:
+    """A mirror is held to the filters with which something was read."""
+    with stage.mirror("m") as mirror, stage.reach() as dataset:
+        with pytest.raises(InvalidRequest, match="no category"):
+            mirror.sync(dataset, Filter(categories=("nope",)))
+        cats = Filter(categories=(f"{stage.name} cat",))
+        for _ in range(2):
+            mirror.sync(dataset, cats)
+        with pytest.raises(InvalidRequest, match="was made with the filters"):
+            mirror.sync(dataset, Filter(categories=("nope",)))
+        assert (len(mirror), tuple(mirror.settings.where.categories)) == (3, cats.categories)
+
+
+def test_a_transaction_that_cannot_be_ended(tmp_path: Path) -> None:
+    """Nothing of it stays, and the database can be used afterwards."""
+    with contextlib.closing(Database(tmp_path / "coir.db", create=True)) as database:
+        database.value("PRAGMA foreign_keys = ON")
+        with database.write() as connection:
+            connection.execute(
+                "CREATE TABLE late (sync INTEGER REFERENCES syncs DEFERRABLE INITIALLY DEFERRED)"
+            )
+        with pytest.raises(CoirError, match="FOREIGN KEY"), database.write() as connection:
+            connection.execute("INSERT INTO late VALUES (7)")
+        with database.write() as connection:
+            assert list(connection.execute("SELECT * FROM late")) == []
 
 
 # -- annotations that cannot be read ------------------------------------------------------
