@@ -11,10 +11,10 @@ import pytest
 from client.misbehaving import DATASETS, Given, Misbehaving, Reply, json, listing
 from coir import CoirError, Filter, InvalidRequest, connect
 from coir.errors import IncompleteSync, UnexpectedAnswer
-from coir.mirror import Mirror, Options, reading
+from coir.mirror import Limits, MaxDelete, Mirror, Options, reading
 from coir.mirror.counts import Counts
 from coir.mirror.database import Database
-from coir.mirror.plan import Add, Change
+from coir.mirror.plan import Add, Change, Tally, obstacle
 from coir.mirror.record import AnnotationRecord, ImageRecord
 from coir.mirror.store import Store
 
@@ -137,6 +137,14 @@ def test_a_mistyped_filter_is_not_kept(stage: World) -> None:
         with pytest.raises(InvalidRequest, match="was made with the filters"):
             mirror.sync(dataset, Filter(categories=("nope",)))
         assert (len(mirror), tuple(mirror.settings.where.categories)) == (3, cats.categories)
+
+
+def test_no_part_is_none() -> None:
+    """Nothing may be removed where 0 % may; an emptied server is one that lists nothing."""
+    assert not MaxDelete(percent=0).allows(1, 1_000)
+    assert MaxDelete(percent=1).allows(10, 20)
+    replaced = Tally(added=50, removed=50)
+    assert obstacle(replaced, 50, Limits(allow_empty=True)) is not None
 
 
 def test_a_transaction_that_cannot_be_ended(tmp_path: Path) -> None:
