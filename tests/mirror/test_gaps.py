@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from client.misbehaving import DATASETS, Given, Misbehaving, Reply, json, listing
@@ -16,6 +17,7 @@ from coir.mirror.counts import Counts
 from coir.mirror.database import Database
 from coir.mirror.plan import Add, Change, Tally, obstacle
 from coir.mirror.record import AnnotationRecord, ImageRecord
+from coir.mirror.shape import shaped
 from coir.mirror.store import Store
 
 from .world import World, contents, world
@@ -204,6 +206,15 @@ def test_annotations_of_one_image_that_cannot_be_read(tmp_path: Path) -> None:
             _synced(server, mirror)
         assert mirror.store.due("annotations") == [2, 5]
         assert [one.image_id for one in mirror.troubles()] == [2, 5]
+
+
+def test_an_outline_beyond_all_numbers() -> None:
+    """It has no mask, and ends no export."""
+    told = {"id": 1, "image_id": 1, "category_id": 1, "area": 0, "bbox": [], "iscrowd": False,
+            "isbbox": False, "color": None, "metadata": {}, "keypoints": [],
+            "segmentation": [[1e308, -1e308, 1e308, 1e308, 0, 0]]}  # fmt: skip
+    shape = shaped(msgspec.json.encode(told).decode(), 10, 10, "rle")
+    assert (shape.usable, shape.noted) == (False, ("rings_dropped",))
 
 
 def test_annotations_of_which_none_can_be_read(tmp_path: Path) -> None:
