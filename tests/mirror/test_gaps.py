@@ -223,3 +223,18 @@ def test_annotations_of_which_none_can_be_read(tmp_path: Path) -> None:
         with pytest.raises(UnexpectedAnswer):
             _synced(server, mirror)
         assert server.count("GET /api/image/6/coco") == 0
+
+
+def test_an_image_that_is_another_one_now(stage: World) -> None:
+    """The original's rows tell a file name and no path: of another name it is asked for."""
+    with (
+        stage.mirror("m") as mirror,
+        stage.reach(plain=True) as dataset,
+        stage.mirror("now") as now,
+    ):
+        mirror.sync(dataset)
+        now.sync(dataset)
+        with mirror.database.write() as connection:
+            connection.execute("UPDATE images SET file_name = 'old.jpg', path = '/old/old.jpg'")
+        assert mirror.sync(dataset, options=Options(recheck=0)).counts.images_changed == 6
+        assert contents(mirror) == contents(now)
