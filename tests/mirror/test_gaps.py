@@ -238,3 +238,10 @@ def test_an_image_that_is_another_one_now(stage: World) -> None:
             connection.execute("UPDATE images SET file_name = 'old.jpg', path = '/old/old.jpg'")
         assert mirror.sync(dataset, options=Options(recheck=0)).counts.images_changed == 6
         assert contents(mirror) == contents(now)
+
+
+def test_a_number_beyond_all_ids(store: Store) -> None:
+    """It is an error to be told, and nothing is written."""
+    with pytest.raises(CoirError, match="too large"):
+        act(store, ImageRecord(2**64, "a.jpg"))
+    assert store.held() == 0

@@ -205,6 +205,11 @@ def translated(path: Path) -> Iterator[None]:
     except sqlite3.DatabaseError as error:
         message, hint = _words(error, path)
         raise CoirError(message, hint=hint) from error
+    except OverflowError as error:
+        raise CoirError(
+            f"A number is too large for {path}.",
+            hint="The server told an id or a size that none can have: look what answers there.",
+        ) from error
     except OSError as error:
         raise CoirError(f"{path} cannot be opened: {error.strerror}.") from error
 
