@@ -10,12 +10,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from coir.client.crew import each
 from coir.client.operations import Annotator, DatasetCalls, Images
 from coir.client.transport import Transport
-from coir.errors import InvalidRequest, PermissionDenied, ServerFailed
+from coir.errors import (
+    CoirError,
+    InvalidRequest,
+    PermissionDenied,
+    ServerFailed,
+    UnexpectedAnswer,
+)
 from coir.mirror.counts import Counts
 from coir.mirror.record import AnnotationRecord, annotation_record
 from coir.mirror.store import Store
@@ -31,6 +37,8 @@ BATCH = 200
 SECONDS = 1.0
 # The original's answer where one image's annotations make it stumble: others are not concerned.
 BROKEN = 500
+# After so many answers in a row that cannot be read nothing else is tried: it is no such server.
+IN_VAIN = 3
 
 Watch = Callable[[str, int, int | None], None]
 
@@ -55,6 +63,8 @@ class Annotations:
     concurrency: int = 4
     watch: Watch | None = None
     may_download: bool = True
+    _failed: set[int] = field(default_factory=set, init=False)
+    _in_vain: int = field(default=0, init=False)
 
     def due(self) -> None:
         """Fetch those of all images that are due.
@@ -73,34 +83,39 @@ class Annotations:
             for one in image_ids:
                 if time.monotonic() >= until:
                     return
-                yield [one]
+                if one not in self._failed:
+                    yield [one]
 
-        self._fetch(groups(), len(image_ids))
+        self._fetch(groups(), len(image_ids), again=True)
 
     def _groups(self) -> Iterator[Sequence[int]]:
         after = 0
-        while ids := self.store.due("annotations", after):
+        while found := self.store.due("annotations", after):
+            after = found[-1]
+            ids = [one for one in found if one not in self._failed]
             if self.in_bulk:
                 for window in grouped(ids, widest=TOGETHER):
                     yield self.store.image_ids(window.start, window.stop)
             else:
                 for one in ids:
                     yield [one]
-            after = ids[-1]
 
-    def _fetch(self, groups: Iterator[Sequence[int]], total: int) -> None:
+    def _fetch(self, groups: Iterator[Sequence[int]], total: int, *, again: bool = False) -> None:
         waiting: list[Fetched] = []
+        apart: list[int] = []
         done, last = 0, time.monotonic()
         for end in each(self.fetched, groups, self.concurrency):
             done += len(end.item)
             self.counts.requests += 1
-            if isinstance(end.error, InvalidRequest):
-                continue  # it is gone meanwhile: the next listing says so
-            if isinstance(end.error, ServerFailed) and end.error.status == BROKEN:
-                self.counts.images_failed += len(end.item)
-                for image_id in end.item:
-                    self.store.trouble(image_id, end.error.message)
+            if again and isinstance(end.error, InvalidRequest):
+                continue  # nothing was due: it is gone meanwhile, and the next listing says so
+            if end.error is not None:
+                if self._ends(end.error):
+                    self._store(waiting)
+                    raise end.error
+                apart += self._alone(end.item, end.error)
                 continue
+            self._in_vain = 0
             waiting.append(end.result)
             if self.watch is not None:
                 self.watch("annotations", done, total)
@@ -108,6 +123,26 @@ class Annotations:
                 self._store(waiting)
                 waiting, last = [], time.monotonic()
         self._store(waiting)
+        if apart:
+            self._fetch(([one] for one in apart), len(apart))
+
+    def _ends(self, error: CoirError) -> bool:
+        """Whether an error keeps all of them from coming, and not those of one image."""
+        if isinstance(error, UnexpectedAnswer):
+            self._in_vain += 1
+            return self._in_vain >= IN_VAIN
+        broken = isinstance(error, ServerFailed) and error.status == BROKEN
+        return not (broken or isinstance(error, InvalidRequest))
+
+    def _alone(self, image_ids: Sequence[int], error: CoirError) -> Sequence[int]:
+        """Tell what keeps an image's from coming; of several, each is to be asked for alone."""
+        if len(image_ids) > 1:
+            return image_ids
+        self.counts.images_failed += 1
+        self._failed.update(image_ids)
+        for image_id in image_ids:
+            self.store.trouble(image_id, error.message)
+        return []
 
     def _store(self, fetched: Sequence[Fetched]) -> None:
         if fetched:

@@ -56,7 +56,8 @@ class Contents(Closing):
         self._own = self.path / ".coir"
         self._opened: Database | None = None
         if not create or (self.path / "coir.db").exists():
-            self._opened = Database(self.path / "coir.db")
+            # Whoever makes it may have been killed before there was a table in it.
+            self._opened = Database(self.path / "coir.db", create=create)
 
     # -- what it holds ------------------------------------------------------------------
 

@@ -134,10 +134,11 @@ class Database:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
+                self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                if self._connection.in_transaction:  # a full disk may have ended it already
+                    self._connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -204,6 +205,11 @@ def translated(path: Path) -> Iterator[None]:
     except sqlite3.DatabaseError as error:
         message, hint = _words(error, path)
         raise CoirError(message, hint=hint) from error
+    except OverflowError as error:
+        raise CoirError(
+            f"A number is too large for {path}.",
+            hint="The server told an id or a size that none can have: look what answers there.",
+        ) from error
     except OSError as error:
         raise CoirError(f"{path} cannot be opened: {error.strerror}.") from error
 

@@ -10,6 +10,7 @@ from coir.client import Dataset
 from coir.client.operations import DatasetCalls
 from coir.client.transport import Transport
 from coir.errors import InvalidRequest
+from coir.mirror.database import keep
 from coir.mirror.options import Options
 from coir.mirror.plan import Action, Tally
 from coir.mirror.reading import FIELDS, Reader, Watch
@@ -23,6 +24,8 @@ __all__ = ["Look", "Looking", "follows"]
 
 # The strategy of a scan whose filters did not reach the server.
 OVERLAPPING = OffsetPlan.strategy
+# Where the feed is to be followed from after the listing whose progress is kept.
+LISTING_CURSOR = "listing_cursor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +70,25 @@ class Looking:
                 pass  # it has expired: everything is read
             else:
                 return Look("feed", reader, actions, cursor)
-        # Before anything is read: what happens from now on is told.
-        now = calls.changes().cursor if follows(self.dataset) else None
+        if follows(self.dataset):
+            # Counts do not show what changed before the feed is followed: all is read, once.
+            return Look("full", reader, reader.listing(progress), self._since(calls, progress))
         self._check_quick(reader.compiled)
         last = self.store.syncs.last_certificate()
         if self.options.quick and last is not None and last.strategy != OVERLAPPING:
-            return Look("quick", reader, reader.quick(), now)
-        return Look("full", reader, reader.listing(progress), now)
+            return Look("quick", reader, reader.quick())
+        return Look("full", reader, reader.listing(progress))
+
+    def _since(self, calls: DatasetCalls[Transport], progress: Path | None) -> str | None:
+        """Give the cursor of the moment at which a listing began, also one that goes on."""
+        if progress is not None and progress.exists():
+            since: str | None = self.store.database.setting(LISTING_CURSOR, str)
+            return since
+        now = calls.changes().cursor
+        if progress is not None:
+            with self.store.database.write() as connection:
+                keep(connection, LISTING_CURSOR, now)
+        return now
 
     def _check_quick(self, compiled: Compiled) -> None:
         if self.options.quick and (compiled.checks or not self.where.is_stable):

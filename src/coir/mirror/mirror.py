@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from coir.client import Dataset
+from coir.errors import InvalidRequest
 from coir.mirror import plan_file
 from coir.mirror.contents import Contents, PathLike
 from coir.mirror.counts import Counts
@@ -14,7 +15,7 @@ from coir.mirror.lock import locked
 from coir.mirror.options import Options
 from coir.mirror.plan import Action
 from coir.mirror.report import SyncReport
-from coir.mirror.settings import known, settle, settled
+from coir.mirror.settings import known, settle, settled, unsettle
 from coir.mirror.store import Store
 from coir.mirror.sync import Sync, Watch
 from coir.mirror.trash import Emptied
@@ -63,7 +64,12 @@ class Mirror(Contents):
 
         """
         with locked(self._own / "lock"):
-            return self._work(dataset, where, options, watch).run()
+            work = self._work(dataset, where, options, watch)
+            try:
+                return work.run()
+            except InvalidRequest:
+                unsettle(self.database)  # a mistyped filter is nothing to be held to
+                raise
 
     def plan(
         self,

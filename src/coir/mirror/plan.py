@@ -132,7 +132,7 @@ class MaxDelete:
         """Whether so many of those held may go."""
         if self.number is not None:
             return removed <= self.number
-        return removed <= max(ALWAYS_ALLOWED, held * (self.percent or 0.0) / 100)
+        return removed <= (max(ALWAYS_ALLOWED, held * self.percent / 100) if self.percent else 0)
 
     def __str__(self) -> str:
         return str(self.number) if self.number is not None else f"{self.percent:g}%"
@@ -156,7 +156,7 @@ def obstacle(tally: Tally, held: int, limits: Limits) -> tuple[str, str] | None:
             f"The server lists no image any more, and the mirror holds {held:,}.",
             "If the dataset was emptied on purpose, add --allow-empty.",
         )
-    if limits.allow_empty and tally.removed == held:
+    if limits.allow_empty and tally.removed == held and not tally.added:
         return None
     if not limits.max_delete.allows(tally.removed, held):
         return (

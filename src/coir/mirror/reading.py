@@ -119,7 +119,7 @@ class Reader:
         filler = Filler(self.dataset.info.id, FIELDS)
         while batch := list(islice(actions, BATCH)):
             lacking = [
-                one.image for one in batch if isinstance(one, Add) and one.image.path is None
+                one.image for one in batch if isinstance(one, Add | Change) and _is_lacking(one)
             ]
             if not lacking:
                 yield from batch
@@ -128,10 +128,12 @@ class Reader:
             filled = self.transport.run(filler.filled([_row(one) for one in lacking], expected))
             known = {row.id: image_record(row) for row in filled}
             for one in batch:
-                if not (isinstance(one, Add) and one.id in known):
+                if not (isinstance(one, Add | Change) and one.id in known):
                     yield one
                 elif known[one.id].path is not None:
-                    yield Add(known[one.id])
+                    yield type(one)(known[one.id])
+                elif isinstance(one, Change):
+                    yield one
                 else:
                     self.tally.added -= 1
 
@@ -251,6 +253,14 @@ def _touch(entry: Entry, touched: dict[int, Look]) -> None:
         annotations=before.annotations or entry.kind == "annotation" or entry.change == "restored",
         file=before.file or entry.kind == "image",
     )
+
+
+def _is_lacking(action: Add | Change) -> bool:
+    """Whether the path is not known, or is that of another file name than the row tells."""
+    path, name = action.image.path, action.image.file_name
+    if isinstance(action, Add):
+        return path is None
+    return path is not None and path.rpartition("/")[2] != name
 
 
 def _row(image: ImageRecord) -> Image:

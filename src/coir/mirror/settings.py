@@ -13,7 +13,7 @@ from coir.mirror.database import Database, keep
 from coir.mirror.options import Options
 from coir.scan.filter import Filter
 
-__all__ = ["Settings", "known", "settle", "settled"]
+__all__ = ["Settings", "known", "settle", "settled", "unsettle"]
 
 KEY = "settings"
 
@@ -83,8 +83,19 @@ def settle(database: Database, settings: Settings) -> None:
             connection.execute("UPDATE images SET file_due = 1")
 
 
+def unsettle(database: Database) -> None:
+    """Forget the settings of a mirror into which nothing was ever read."""
+    with database.write() as connection:
+        connection.execute(
+            "DELETE FROM mirror WHERE key = ? AND NOT EXISTS (SELECT 1 FROM images) "
+            "AND NOT EXISTS (SELECT 1 FROM syncs WHERE state <> 'reading')",
+            (KEY,),
+        )
+
+
 def _plain(where: Filter | None) -> dict[str, Any]:
-    plain: dict[str, Any] = msgspec.to_builtins((where or Filter()).describe())
+    # As they come back from the database, where a tuple has become a list.
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode((where or Filter()).describe()))
     return plain
 
 

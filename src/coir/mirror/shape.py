@@ -90,7 +90,10 @@ def shaped(
         area, box = _measured(stored, kept, width, height)
     if kept and form == "rle":
         if width and height:
-            counts = rle.compressed(rle.drawn(kept, height, width))
+            try:
+                counts = rle.compressed(rle.drawn(kept, height, width))
+            except OverflowError:  # of numbers that are no pixels
+                return _without(stored)
             raw = _encode({"size": [height, width], "counts": counts})
         else:
             noted = (*noted, "size_unknown")
@@ -110,12 +113,17 @@ def _masked(stored: Stored, raw: bytes) -> Shape:
         mask = _mask.decode(raw)
         counts = rle.runs(mask)
     except (msgspec.DecodeError, rle.RleError):
-        usable = bool(stored.keypoints)
-        return Shape(stored, NOTHING, stored.area, _four(stored.bbox), usable, ("rings_dropped",))
+        return _without(stored)
     area, box = stored.area, stored.bbox
     if not _told(area, box):
         area, box = _both(stored, rle.area(counts), rle.bounds(counts, mask["size"][0]))
     return Shape(stored, raw, area, _four(box), usable=True)
+
+
+def _without(stored: Stored) -> Shape:
+    """An annotation whose outline is none."""
+    usable = bool(stored.keypoints)
+    return Shape(stored, NOTHING, stored.area, _four(stored.bbox), usable, ("rings_dropped",))
 
 
 def _told(area: float, box: Box) -> bool:

@@ -43,7 +43,8 @@ LABELLED_DUE = (
 )
 HIDDEN_DUE = (
     "UPDATE images SET annotations_due = 1 WHERE num_annotations > "
-    "(SELECT count(*) FROM annotations WHERE annotations.image_id = images.id)"
+    "(SELECT count(*) FROM annotations WHERE annotations.image_id = images.id) "
+    "AND annotations_at < ?"  # what this sync fetched has it already
 )
 
 encode = msgspec.json.encode
@@ -178,7 +179,7 @@ class Store:
         with self.database.write() as connection:
             change = Transaction(connection, sync, counts)
             if wanted.keys() - held.keys():
-                connection.execute(HIDDEN_DUE)
+                connection.execute(HIDDEN_DUE, (sync,))
             for gone in held.keys() - wanted.keys():
                 connection.execute("DELETE FROM categories WHERE id = ?", (gone,))
                 connection.execute(LABELLED_DUE, (gone,))
@@ -205,7 +206,9 @@ class Store:
         told: Iterable[AnnotationRecord],
     ) -> None:
         """Hold, of these images, these annotations and no others; they are due no more."""
-        wanted = {one.id: one for one in told}
+        asked_for = set(image_ids)
+        # An answer for a stretch of ids has those of images, too, that the mirror does not hold.
+        wanted = {one.id: one for one in told if one.image_id in asked_for}
         with self.database.write() as connection:
             change = Transaction(connection, sync, counts)
             held: dict[int, str] = {}

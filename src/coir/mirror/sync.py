@@ -245,8 +245,13 @@ class Sync:
             watch=self.watch,
         )
         fetch.due()
-        if follows(self.dataset) or self.mode != "full":
-            return
+        if self.mode == "full" and not follows(self.dataset):
+            self._look_again(fetch)
+        if self.mode != "quick" or self.counts.annotations_added:
+            self._categories()  # those of the annotations that came, and hid in other images
+            fetch.due()
+
+    def _look_again(self, fetch: Annotations) -> None:
         part = self.options.recheck
         if part is not None:
             number = math.ceil(self.store.held() * part)
@@ -279,8 +284,6 @@ class Sync:
         if self.mode != "quick":
             self._categories()
         self._annotations()
-        if self.mode != "quick":
-            self._categories()  # those of the annotations that came
         self._files()
         self.store.syncs.done(self.number, self.counts, self.prices)
         report = self._report()

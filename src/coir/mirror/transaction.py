@@ -125,16 +125,11 @@ class Transaction:
         if before is None or before == image:
             return
         self.version("image", image.id, encode(before))
-        labels = (before.annotated, before.num_annotations) != (
-            image.annotated,
-            image.num_annotations,
-        )
         file = (before.path, before.width, before.height) != (image.path, image.width, image.height)
         self._connection.execute(
             "UPDATE images SET file_name = ?, path = ?, width = ?, height = ?, annotated = ?, "
-            "num_annotations = ?, annotations_due = annotations_due OR ?, "
-            "file_due = file_due OR ? WHERE id = ?",
-            (*image_columns(image)[1:], labels, file, image.id),
+            "num_annotations = ?, annotations_due = 1, file_due = file_due OR ? WHERE id = ?",
+            (*image_columns(image)[1:], file, image.id),
         )
         self._counts.images_changed += 1
 
