@@ -53,7 +53,7 @@ class Fetched:
 
 @dataclass
 class Annotations:
-    """Fetches annotations for one sync."""
+    """Fetches annotations for one sync; ``is_gone`` finds out whether an image was deleted."""
 
     dataset: DatasetCalls[Transport]
     in_bulk: bool
@@ -63,6 +63,7 @@ class Annotations:
     concurrency: int = 4
     watch: Watch | None = None
     may_download: bool = True
+    is_gone: Callable[[int], bool] = lambda _: False
     _failed: set[int] = field(default_factory=set, init=False)
     _in_vain: int = field(default=0, init=False)
 
@@ -138,9 +139,10 @@ class Annotations:
         """Tell what keeps an image's from coming; of several, each is to be asked for alone."""
         if len(image_ids) > 1:
             return image_ids
-        self.counts.images_failed += 1
-        self._failed.update(image_ids)
-        for image_id in image_ids:
+        (image_id,) = image_ids
+        self._failed.add(image_id)
+        if not self.is_gone(image_id):
+            self.counts.images_failed += 1
             self.store.trouble(image_id, error.message)
         return []
 

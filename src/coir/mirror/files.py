@@ -59,6 +59,7 @@ class Files:
         directory: the dataset's own, as the server names it.
         kept: which files are kept, as ``Options.images`` says it.
         conditional: whether the server gives a picture only if it has another ETag.
+        is_gone: finds out whether an image was deleted meanwhile.
 
     """
 
@@ -72,6 +73,7 @@ class Files:
     conditional: bool = False
     concurrency: int = 4
     watch: Watch | None = None
+    is_gone: Callable[[int], bool] = lambda _: False
     _waiting: list[FileRecord] = field(default_factory=list, init=False)
     _in_vain: list[CoirError] = field(default_factory=list, init=False)
     _fatal: CoirError | None = field(default=None, init=False)
@@ -180,8 +182,9 @@ class Files:
             if len(self._in_vain) >= IN_VAIN:
                 self._fatal = self._fatal or self._in_vain[0]
         self.counts.requests += 1
-        self.counts.files_failed += 1
-        self.store.trouble(ask.image.image_id, error.message)
+        if away or not self.is_gone(ask.image.image_id):
+            self.counts.files_failed += 1
+            self.store.trouble(ask.image.image_id, error.message)
 
     # -- afterwards ---------------------------------------------------------------------
 

@@ -34,9 +34,11 @@ from coir.mirror.report import SyncReport
 from coir.mirror.settings import Settings
 from coir.mirror.store import Store
 from coir.mirror.tree import Tree
+from coir.mirror.windows import count
 from coir.model import CategoryInfo
 from coir.scan import Certificate
-from coir.scan.filter import Filter
+from coir.scan.ask import Window
+from coir.scan.filter import Compiled, Filter
 from coir.scan.prices import Prices
 
 __all__ = ["Sync"]
@@ -200,14 +202,18 @@ class Sync:
     def _categories(self) -> None:
         """Hold the categories that the dataset lists, and those that its annotations have."""
         used = self.store.database.rows("SELECT DISTINCT category_id FROM annotations")
-        wanted = {*self.dataset.info.categories, *(row[0] for row in used)}
-        records = [category_record(one) for one in self._told if one.id in wanted]
+        listed, told = self._told
+        wanted = {*listed, *(row[0] for row in used)}
+        records = [category_record(one) for one in told if one.id in wanted]
         self.store.put_categories(self.number, self.counts, records)
 
     @cached_property
-    def _told(self) -> list[CategoryInfo]:
-        self.counts.requests += 1
-        return self.transport.run(routes.categories())
+    def _told(self) -> tuple[tuple[int, ...], list[CategoryInfo]]:
+        """Which categories the dataset lists now, and all that there are."""
+        self.counts.requests += 2
+        seen = self.transport.run(routes.datasets())
+        listed = [one.categories for one in seen if one.id == self.dataset.info.id]
+        return (listed or [()])[0], self.transport.run(routes.categories())
 
     # -- doing --------------------------------------------------------------------------
 
@@ -224,8 +230,8 @@ class Sync:
     def _carry_out(self) -> None:
         total = self.store.planned_number()
         done = 0
-        while count := self.store.carry_out(self.number, self.counts):
-            done += count
+        while number := self.store.carry_out(self.number, self.counts):
+            done += number
             if self.watch is not None:
                 self.watch("applying", done, total)
         self.store.syncs.applied(self.number)
@@ -243,6 +249,7 @@ class Sync:
             counts=self.counts,
             concurrency=self.options.concurrency,
             watch=self.watch,
+            is_gone=self._is_gone,
         )
         fetch.due()
         if self.mode == "full" and not follows(self.dataset):
@@ -272,7 +279,17 @@ class Sync:
             conditional=self.dataset.server.info.coir is not None,
             concurrency=self.options.concurrency,
             watch=self.watch,
+            is_gone=self._is_gone,
         ).due()
+
+    def _is_gone(self, image_id: int) -> bool:
+        """Whether an image that could not be fetched was deleted meanwhile: no trouble, then.
+
+        The next look at the server says so, too.
+        """
+        self.counts.requests += 1
+        there = count(self.dataset.info.id, Compiled(), Window(image_id, image_id + 1))
+        return self.transport.run(there) == 0
 
     def _fetch(self) -> SyncReport:
         """Fetch what is due, and end.

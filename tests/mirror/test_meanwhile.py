@@ -1,0 +1,43 @@
+"""What people do between a sync's look at the server and its fetching."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from .world import contents, world
+
+
+def test_what_is_deleted_while_it_is_fetched(tmp_path: Path) -> None:
+    """An image that was deleted behind the listing is no trouble; the next sync removes it."""
+    with world(tmp_path) as stage:
+        ids = [stage.upload() for _ in range(3)]
+        for image_id in ids:
+            stage.annotate(image_id, stage.own_categories[0])
+        deleted: list[int] = []
+
+        def watch(phase: str, *_: Any) -> None:
+            if phase == "annotations" and not deleted:
+                deleted.append(ids[2])
+                stage.delete("image", ids[2])
+
+        with stage.mirror("m") as mirror, stage.reach(plain=True) as dataset:
+            report = mirror.sync(dataset, watch=watch)
+            assert deleted
+            assert (report.counts.images_failed, report.counts.files_failed) == (0, 0)
+            assert mirror.sync(dataset).counts.images_removed == 1
+            with stage.mirror("now") as now:
+                now.sync(dataset)
+                assert contents(mirror) == contents(now)
+
+
+def test_a_category_that_is_added_while_one_is_connected(tmp_path: Path) -> None:
+    """A handle that is held for long does not hide what the dataset lists by now."""
+    with world(tmp_path) as stage:
+        stage.upload()
+        with stage.mirror("m") as mirror, stage.reach() as dataset:
+            mirror.sync(dataset)
+            names = [one.name for one in mirror.categories()]
+            dataset.change(categories=[*names, "owl"])
+            mirror.sync(dataset)
+            assert [one.name for one in mirror.categories()] == [*names, "owl"]
