@@ -213,7 +213,7 @@ class Sync:
         self.counts.requests += 2
         seen = self.transport.run(routes.datasets())
         listed = [one.categories for one in seen if one.id == self.dataset.info.id]
-        return (listed or [()])[0], self.transport.run(routes.categories())
+        return (listed or [self.dataset.info.categories])[0], self.transport.run(routes.categories())
 
     # -- doing --------------------------------------------------------------------------
 
