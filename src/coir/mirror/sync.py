@@ -212,8 +212,8 @@ class Sync:
         """Which categories the dataset lists now, and all that there are."""
         self.counts.requests += 2
         seen = self.transport.run(routes.datasets())
-        listed = [one.categories for one in seen if one.id == self.dataset.info.id]
-        return (listed or [self.dataset.info.categories])[0], self.transport.run(routes.categories())
+        known = {one.id: one.categories for one in (self.dataset.info, *seen)}
+        return known[self.dataset.info.id], self.transport.run(routes.categories())
 
     # -- doing --------------------------------------------------------------------------
 
