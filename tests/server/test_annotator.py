@@ -197,7 +197,7 @@ def test_an_outline_from_elsewhere_replaces_the_drawing(
         {"sessions": [SESSION | {"tools": "Polygon"}]},
         {"sessions": 3},
         {"metadata": []},
-        {"color": 3},
+        {"color": [3]},
     ],
 )
 def test_what_cannot_be_read_saves_nothing(
