@@ -34,7 +34,7 @@ CHECKS = {
     "import-linter": ["lint-imports"],
 }
 # Of the whole suite, files of tests side by side: they wait for processes more than they compute.
-SIDE_BY_SIDE = ["-n", "3", "--dist", "loadfile"]
+SIDE_BY_SIDE = ["-n", "2", "--dist", "loadfile"]
 
 
 def main(arguments: list[str]) -> int:
