@@ -234,3 +234,39 @@ def test_at_a_terminal(place: Serving, tmp_path: Path) -> None:
         done = terminal.end()
     assert done.code == 0
     assert "8 added" in done.err
+
+
+def test_a_file_that_cannot_come(place: Serving, tmp_path: Path) -> None:
+    """The rest is copied, the code is 12, and the next run tries again."""
+    filled(place, "sync_lacking", 2)
+    there = place.directory("sync_lacking") / "0.jpg"
+    away = tmp_path / "away.jpg"
+    there.rename(away)
+    home = tmp_path / "m"
+    done = coir("sync", "sync_lacking", str(home), "-s", place.url, env=ADMIN)
+    assert (done.code, files(home)) == (12, ["north/1.jpg"]), done.err
+    assert "1 failed" in done.err
+    away.rename(there)
+    assert coir("sync", str(home), env=ADMIN).code == 0
+    assert files(home) == ["0.jpg", "north/1.jpg"]
+
+
+def test_coco(place: Serving, tmp_path: Path) -> None:
+    """--coco writes a COCO file beside the images, and again only when something changed."""
+    _, ids = filled(place, "sync_coco", 2)
+    admin = place.user("admin")
+    category = admin.get("/api/category/").json()[0]["id"]
+    drawn = {"image_id": ids[0], "category_id": category, "segmentation": [[1, 1, 9, 1, 9, 9]]}
+    home = tmp_path / "m"
+    assert coir("sync", "sync_coco", str(home), "--coco", "-s", place.url, env=ADMIN).code == 0
+    written = home / "annotations.json"
+    assert json_.loads(written.read_bytes())["annotations"] == []
+    before = written.stat().st_mtime_ns
+    assert coir("sync", str(home), "--coco", env=ADMIN).code == 0
+    assert written.stat().st_mtime_ns == before
+    assert admin.post("/api/annotation/", json=drawn).status_code == 200
+    done = coir("sync", str(home), "--coco", env=ADMIN)
+    assert (done.code, "annotations.json was written" in done.err) == (0, True)
+    content = json_.loads(written.read_bytes())
+    assert [one["bbox"] for one in content["annotations"]] == [[1, 1, 8, 8]]
+    assert (home / "images" / content["images"][0]["file_name"]).is_file()
