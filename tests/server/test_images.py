@@ -59,7 +59,7 @@ def test_upload_never_replaces_a_file(server: Running, admin: httpx.Client, data
     assert stored.read_bytes() == content
     (server.directory("d1") / "unscanned.jpg").write_bytes(content)
     answer = uploaded(admin, dataset, "unscanned.jpg", picture(color="blue"))
-    assert (answer.status_code, "choose another" in answer.json()["message"]) == (400, True)
+    assert (answer.status_code, "already exists" in answer.json()["message"]) == (400, True)
     assert (server.directory("d1") / "unscanned.jpg").read_bytes() == content
 
 

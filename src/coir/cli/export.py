@@ -70,7 +70,7 @@ WithEmptyImages = Annotated[
     bool | None,
     options.option(
         options.IMAGES,
-        "--with-empty-images/--without-empty-images",
+        "--with-empty-images/--no-empty-images",
         help="Also those without a wanted annotation, or not; without is the default, but with "
         "--not-annotated.",
     ),

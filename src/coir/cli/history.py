@@ -63,7 +63,7 @@ def diff(
             metavar="SYNC",
             min=0,
             show_default=False,
-            help="The number of a sync, as `coir log` shows it; 0 is before the first.",
+            help="The number of a sync; 0 is before the first. `coir log` tells them.",
         ),
     ],
     json: AsJson = False,

@@ -117,7 +117,7 @@ class Images(Reach[Way]):
         width: int | None = None,
         height: int | None = None,
     ) -> Operation[Received | None]:
-        """Write a picture into an open file, otherwise as `download` does.
+        """Write a picture into an open file: ``GET /api/image/{id}``; otherwise as `download` does.
 
         None where the server says that it is still the one with the ETag ``known``, and nothing
         was written. coir's server does so for the bytes that were uploaded; the original always
