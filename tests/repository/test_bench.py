@@ -16,7 +16,7 @@ from .project import ROOT
 pytestmark = pytest.mark.slow
 
 IMAGES = 3_000
-SECONDS = 120
+SECONDS = 240
 BY_HAND = ["page loop", "pages-1000", "keyset", "windows-1000", "windows-5000", "windows-20000"]
 BY_COIR = ["ids-1", "ids-4", "rows"]
 IN_PROCESS = ["sqlite3", "sqlalchemy"]
