@@ -122,6 +122,8 @@ class Files:
         for arrival in self.arrivals.left():
             file = arrival.file
             image = self.holdings.one(file.image_id)
+            if image is None and arrival.is_at(self.tree, f"{IMAGES}/{file.place}"):
+                self.trash.take(self.sync, [file])  # its image went before its row knew of it
             if image is None or (image.file is not None and image.file.place != file.place):
                 continue
             if arrival.is_at(self.tree, arrival.at):
