@@ -26,7 +26,6 @@ from coir.mirror.counts import Counts
 from coir.mirror.record import AnnotationRecord, annotation_record
 from coir.mirror.store import Store
 from coir.mirror.windows import grouped
-from coir.model import Annotation, CocoAnnotation
 
 __all__ = ["Annotations"]
 
@@ -169,24 +168,8 @@ class Annotations:
     def _loaded(self, image_id: int) -> list[AnnotationRecord]:
         page = Annotator(self.dataset.transport).load(image_id)
         return [
-            annotation_record(_as_coco(one))
+            annotation_record(one)
             for category in page.categories
             for one in category.annotations
             if one.segmentation or one.keypoints
         ]
-
-
-def _as_coco(told: Annotation) -> CocoAnnotation:
-    return CocoAnnotation(
-        id=told.id,
-        image_id=told.image_id,
-        category_id=told.category_id,
-        segmentation=told.segmentation,
-        area=told.area,
-        bbox=told.bbox,
-        iscrowd=told.iscrowd,
-        isbbox=told.isbbox,
-        color=told.color,
-        metadata=told.metadata,
-        keypoints=told.keypoints,
-    )

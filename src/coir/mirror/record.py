@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from coir.model import CategoryInfo, CocoAnnotation, Image
+from coir.model import Annotation, CategoryInfo, CocoAnnotation, Image
 
 __all__ = [
     "IMAGE_COLUMNS",
@@ -120,7 +120,7 @@ def category_record(told: CategoryInfo) -> CategoryRecord:
     )
 
 
-def annotation_record(told: CocoAnnotation) -> AnnotationRecord:
+def annotation_record(told: CocoAnnotation | Annotation) -> AnnotationRecord:
     """Give the record of an annotation."""
     return AnnotationRecord(
         id=told.id,
