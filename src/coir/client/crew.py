@@ -34,7 +34,7 @@ class Done(Generic[Item, Result]):
         """
         if self.error is not None:
             raise self.error
-        return self._result  # type: ignore[return-value]
+        return self._result  # type: ignore[return-value]  # there is one where there is no error
 
 
 def each(

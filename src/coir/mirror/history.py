@@ -159,6 +159,7 @@ def _difference(
 ) -> Iterator[Difference]:
     was = _read(kind, before)
     if was != after:
+        # The database holds no other kinds.
         yield Difference(kind, number, was, after)  # type: ignore[arg-type]
 
 
