@@ -102,14 +102,19 @@ def run(command: list[str | Path]) -> int:
 
 
 def environment() -> dict[str, str]:
-    """Let uv use this Python and the certificates of this machine, as pip does."""
+    """Let uv use this Python and the certificates of this machine, as pip does.
+
+    Compiled modules are kept in .venv also where a machine asks for none beside the sources:
+    without them, each server that a test starts takes twice as long.
+    """
     settings = {
         "UV_SYSTEM_CERTS": "1",
         "UV_PYTHON_DOWNLOADS": "never",
         "UV_PROJECT_ENVIRONMENT": str(VENV),
         "VIRTUAL_ENV": str(VENV),
     }
-    return {**settings, **os.environ, "VIRTUAL_ENV": str(VENV)}
+    modules = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(VENV / "pycache")}
+    return {**settings, **os.environ, **modules, "VIRTUAL_ENV": str(VENV)}
 
 
 def sync(kind: str, options: list[str]) -> None:
