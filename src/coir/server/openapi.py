@@ -100,7 +100,7 @@ def _complete(operation: dict[str, Any], method: str, path: str, known: Operatio
     for status in sorted(statuses):
         operation["responses"][str(status)] = {
             "description": HTTPStatus(status).phrase,
-            "content": refusal | (html if status == 404 else {}),
+            "content": refusal | (html if status in {404, 405} else {}),
         }
 
 
