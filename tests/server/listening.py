@@ -158,18 +158,20 @@ class OldPolling(Old):
                 yield from lengths(answer.content)
 
     def dispose(self) -> None:
-        if not self.upgraded:
-            self._http.close()
+        """Nothing: the server's clients are closed with it, and `close` may be writing."""
 
-    def write(self, packet: str) -> None:
+    def _post(self, packet: str) -> httpx.Response:
         size = str(len(packet))
         frame = b"\0" + bytes(map(int, size)) + b"\xff" if self._binary else f"{size}:".encode()
-        answer = self._http.post(self.path, content=frame + packet.encode())
+        return self._http.post(self.path, content=frame + packet.encode())
+
+    def write(self, packet: str) -> None:
+        answer = self._post(packet)
         assert answer.status_code == 200, answer.text
 
     def close(self) -> None:
         self.write("41")
-        self.write("1")
+        self._post("1")  # the server may have ended the connection by now
         self._thread.join(WAIT_SECONDS)
         assert not self._thread.is_alive()
 

@@ -53,6 +53,8 @@ def refuses(server: Serving) -> bool:
         httpx.get(f"{server.url}/api/health", timeout=5)
     except httpx.ConnectError:
         return True
+    except httpx.TransportError:  # it closed while this one waited to be taken
+        return False
     return False
 
 
