@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,16 @@ def state_of(data: Path) -> dict[str, Any]:
     return found
 
 
+def same(found: dict[str, Any], expected: dict[str, Any], where: object) -> None:
+    """Compare two states; of what differs a failure shows the name and the first of each."""
+    assert found.keys() == expected.keys()
+    for name, values in found.items():
+        if values != expected[name]:
+            pairs = zip_longest(values, expected[name])
+            first = next(pair for pair in pairs if pair[0] != pair[1])
+            raise AssertionError(f"{where}: {name}: {first[0]!r} instead of {first[1]!r}")
+
+
 def swept(data: Path) -> None:
     """Wait for what is removed after the end of a job."""
     deadline = time.monotonic() + 30
@@ -204,7 +215,7 @@ def test_a_killed_server_leaves_no_trace(
         with again.database() as database:
             (attempts,) = database.execute("SELECT max(attempts) FROM tasks").fetchone()
         assert again.end() == (0, "", "")
-        assert state_of(data) == expected, part
+        same(state_of(data), expected, part)
         # At once the job was killed for certain, later as it comes.
         assert attempts == 2 or part
 
@@ -229,4 +240,4 @@ def test_a_killed_worker_is_followed_by_another(
         swept(data)
         assert workers[1].end() == (0, "", "")
         assert server.end() == (0, "", "")
-        assert state_of(data) == expected, kind
+        same(state_of(data), expected, kind)
