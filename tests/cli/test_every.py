@@ -29,7 +29,6 @@ from coir.mirror.lock import holder
 from server.running import created, uploaded
 
 from .command import coir, started
-from .test_watch import on_port
 
 ADMIN = {"COIR_USERNAME": "admin", "COIR_PASSWORD": "admin-pw"}
 HOW = ("--images", "none", "--annotations", "none")
@@ -90,7 +89,7 @@ def test_rounds(tmp_path: Path) -> None:
             for _ in range(2)
         ]
         assert pauses == [0.4, 0.8]
-        second = on_port(port)(first.data)
+        second = Serving(first.data, "--port", port)
         until(process, r"^sync \d+ \(feed\)")
         uploaded(second.user("admin"), dataset, "three.jpg")
         until(process, r"images \+1 \*0 -0")

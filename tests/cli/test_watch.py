@@ -42,15 +42,6 @@ def interrupted(process: Any) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
-def on_port(port: str) -> type[Serving]:
-    """A server like the other, on a port that is known."""
-    serve = (
-        "import sys; from coir.cli import main; "
-        f"sys.argv = ['coir', 'serve', *sys.argv[1:-1], '{port}']; main()"
-    )
-    return type("OnPort", (Serving,), {"command": ("-c", serve)})
-
-
 def test_what_appears_is_printed(place: Serving) -> None:
     """Uploads are printed as they appear, once each, and nothing that was there before."""
     admin = place.user("admin")
@@ -78,7 +69,7 @@ def test_a_server_that_is_restarted(tmp_path: Path) -> None:
         first.kill()
         time.sleep(0.5)
         first.fill([dataset] * 2)
-        second = on_port(port)(first.data)
+        second = Serving(first.data, "--port", port)
         assert [process.stdout.readline().split("\t")[0] for _ in "78"] == ["7", "8"]
         second.fill([dataset])
         assert process.stdout.readline().startswith("9\t")

@@ -19,7 +19,7 @@ FOLDERS = 12
 class Serving(Running):
     """`coir serve` over a data directory; `admin` and `bob` have passwords `NAME-pw`."""
 
-    command: ClassVar[Sequence[str]] = ("-m", "coir", "serve")
+    command: ClassVar[Sequence[str]] = ("coir", "serve")
 
     def fill(self, owners: Sequence[int]) -> dict[int, list[int]]:
         """Insert an image for each dataset id, in this order; gives the image ids by dataset.

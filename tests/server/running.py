@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import io
 import subprocess
-import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,6 +14,7 @@ import httpx2 as httpx
 from PIL import Image
 
 from .databases import Postgres, Statements, statements
+from .forked import Forked
 
 # Generous: two cores may be busy with other tests.
 START_SECONDS = 120
@@ -34,19 +34,18 @@ class Running:
     # Those a failed test did not end; the session ends them.
     alive: ClassVar[set[Running]] = set()
 
-    command: ClassVar[Sequence[str]] = ("-m", "coir.server")
+    # A module and its first arguments; and what is to happen in the process before it runs.
+    command: ClassVar[Sequence[str]] = ("coir.server",)
+    prepare: ClassVar[Callable[[], None] | None] = None
 
     def __init__(self, data: Path, *options: str) -> None:
         self.data = data
         self._clients: list[httpx.Client] = []
         url = Postgres.urls.get(data)
         where = [] if url is None else ["--database", url]
-        self._process = subprocess.Popen(
-            [sys.executable, *self.command, "--data", str(data), "--port", "0", *options, *where],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        module, *first = self.command
+        given = [*first, "--data", str(data), "--port", "0", *options, *where]
+        self._process: Forked | subprocess.Popen[str] = Forked(module, given, type(self).prepare)
         self.alive.add(self)
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
@@ -84,6 +83,7 @@ class Running:
         self._process.terminate()
         out, err = self._process.communicate(timeout=120)
         self.alive.discard(self)
+        assert self._process.returncode is not None
         return self._process.returncode, out, err
 
     def kill(self) -> None:

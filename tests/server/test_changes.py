@@ -10,13 +10,14 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import httpx2 as httpx
 import psycopg
 import pytest
 from sqlalchemy import Integer, Table, Text, delete, insert, select, update
 
+from coir.server import followers
 from coir.server.routes.changes import DEFAULT_LIMIT, MOST, MOST_SECONDS
 from coir.server.store import changes as feed
 from coir.server.store.changes import Place as Position
@@ -344,14 +345,9 @@ def test_cursors_survive_kills(data: Path) -> None:
 class Short(Running):
     """A server that keeps few entries, and looks for old ones often."""
 
-    command: ClassVar = (
-        "-c",
-        "import runpy\n"
-        "from coir.server import followers\n"
-        "from coir.server.store import changes\n"
-        "changes.MOST, changes.BATCH, followers.PRUNE_SECONDS = 20, 7, 0.1\n"
-        "runpy.run_module('coir.server', run_name='__main__')",
-    )
+    @staticmethod
+    def prepare() -> None:
+        feed.MOST, feed.BATCH, followers.PRUNE_SECONDS = 20, 7, 0.1
 
 
 def test_expired_cursors_are_told(data: Path) -> None:

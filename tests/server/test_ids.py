@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import random
 import socket
 import threading
@@ -9,10 +10,12 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import httpx2 as httpx
 import pytest
+
+from coir.server.store import listing
 
 from .databases import Place, Postgres, Statements
 from .running import Running, created
@@ -27,13 +30,10 @@ IDS_IN_TEXT = 5_000
 class Hurried(Running):
     """A server that gives little time to a list of ids, and makes it in many texts."""
 
-    command: ClassVar = (
-        "-c",
-        "import sys, importlib, runpy\n"
-        f"importlib.import_module('coir.server.routes.ids').SECONDS = {SECONDS}\n"
-        f"importlib.import_module('coir.server.store.listing').IDS_IN_TEXT = {IDS_IN_TEXT}\n"
-        "runpy.run_module('coir.server', run_name='__main__')",
-    )
+    @staticmethod
+    def prepare() -> None:
+        importlib.import_module("coir.server.routes.ids").SECONDS = SECONDS  # type: ignore[attr-defined]
+        listing.IDS_IN_TEXT = IDS_IN_TEXT
 
 
 @pytest.fixture(scope="module")
