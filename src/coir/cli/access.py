@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields, replace
-from functools import wraps
+from dataclasses import dataclass, field, replace
 from getpass import getpass
-from inspect import Parameter, signature
-from typing import Any
 
 from coir.cli import options
+from coir.cli.group import grouped
 from coir.client import Server, connect
 from coir.client.address import server_url
 from coir.client.credentials import Credentials
@@ -44,23 +42,7 @@ OPTIONS = {
 
 def reaching(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command these options in the place of its parameter ``access``."""
-    shown = [
-        Parameter(one.name, Parameter.POSITIONAL_OR_KEYWORD, default=one.default,
-                  annotation=OPTIONS[one.name])
-        for one in fields(Access)
-    ]  # fmt: skip
-    own = signature(command, eval_str=True)
-    parameters: list[Parameter] = []
-    for parameter in own.parameters.values():
-        parameters += shown if parameter.name == "access" else [parameter]
-
-    @wraps(command)
-    def reached(**given: Any) -> None:
-        access = Access(**{one.name: given.pop(one.name) for one in shown})
-        command(access=access, **given)
-
-    reached.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
-    return reached
+    return grouped(command, "access", Access, OPTIONS)
 
 
 def open_server(access: Access) -> Server:

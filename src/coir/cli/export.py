@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from coir.cli import options
-from coir.cli.listing import condition
 from coir.cli.output import destination, ending_in_order, writable
 from coir.cli.talk import voice
+from coir.cli.wanted import condition
 from coir.errors import InvalidRequest
 from coir.mirror import Mirror
 from coir.mirror.export import FileNames, TableName

@@ -15,13 +15,14 @@ from coir.cli.access import Access, open_server, reaching
 from coir.cli.formats import FORMATS, Format
 from coir.cli.output import destination, ending_in_order, writable
 from coir.cli.talk import voice
+from coir.cli.wanted import Wanted, filtering
 from coir.errors import CoirError, IncompleteScan, InvalidRequest
 from coir.files import write_whole
-from coir.scan import Certificate, Filter, Scan
+from coir.scan import Certificate, Scan
 from coir.scan.arrays import IDS, image_columns
 from coir.scan.order import CONCURRENCY
 
-__all__ = ["keep_certificate", "listing", "wanted_images"]
+__all__ = ["keep_certificate", "listing"]
 
 WHILE_PRINTING = "Interrupted while printing: what was printed is not the whole list; run it again."
 BATCH = 10_000
@@ -44,16 +45,11 @@ def listing(*, rows: bool) -> Callable[..., None]:
     """Give the command that lists images, or only their ids."""
 
     @reaching
+    @filtering
     def command(
         dataset: options.DatasetName,
         access: Access,
-        annotated: options.Annotated_ = None,
-        category: options.Categories = None,
-        folder: options.Folder = None,
-        name_contains: options.NameContains = None,
-        name_startswith: options.NameStartswith = None,
-        after_id: options.AfterId = 0,
-        where: options.Where = None,
+        wanted: Wanted,
         concurrency: options.Concurrency = CONCURRENCY,
         max_rps: options.MaxRps = None,
         resume: options.Resume = None,
@@ -71,9 +67,7 @@ def listing(*, rows: bool) -> Callable[..., None]:
         for path, option in ((output, "-o"), (certificate, "--certificate"), (resume, "--resume")):
             writable(path, option)
         _apart(output, certificate, resume)
-        wanted = wanted_images(
-            annotated, category, folder, name_contains, name_startswith, after_id, where
-        )
+        where = wanted.filter()
         further = [name.strip() for name in fields.split(",")] if fields else ()
         earlier = earlier_certificate(since) if since else None
         whole = False
@@ -81,7 +75,7 @@ def listing(*, rows: bool) -> Callable[..., None]:
             with open_server(access) as connection, voice.progress(f"Reading {dataset}") as watch:
                 scan = Scan(
                     connection.dataset(dataset),
-                    wanted,
+                    where,
                     fields=further,
                     concurrency=concurrency,
                     max_rps=max_rps,
@@ -111,42 +105,6 @@ def listing(*, rows: bool) -> Callable[..., None]:
         command.__signature__ = signature.replace(parameters=kept)  # type: ignore[attr-defined]
     command.__doc__ = IMAGES_HELP if rows else IDS_HELP
     return command
-
-
-def wanted_images(
-    annotated: bool | None,
-    category: Sequence[str] | None,
-    folder: str | None,
-    name_contains: str | None,
-    name_startswith: str | None,
-    after_id: int,
-    where: Sequence[str] | None,
-) -> Filter:
-    """Give the filter that the options of a command mean."""
-    return Filter(
-        annotated=annotated,
-        categories=tuple(category or ()),
-        folder=folder,
-        name_contains=name_contains,
-        name_startswith=name_startswith,
-        after_id=after_id,
-        conditions=tuple(map(condition, where or ())),
-    )
-
-
-def condition(text: str) -> tuple[str, str]:
-    """Take ``FIELD__OP=VALUE`` apart.
-
-    Raises:
-        InvalidRequest: there is no ``=``.
-
-    """
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise InvalidRequest(
-            f"'{text}' is not a condition.", hint="Write it like --where width__gte=800"
-        )
-    return name.strip(), value
 
 
 def earlier_certificate(path: Path) -> Certificate:

@@ -10,10 +10,10 @@ import typer
 
 from coir.cli import amounts, options
 from coir.cli.access import Access, reaching
-from coir.cli.listing import wanted_images
 from coir.cli.output import ending_in_order, writable
 from coir.cli.talk import voice
 from coir.cli.task import Task
+from coir.cli.wanted import Wanted, filtering
 from coir.errors import InvalidRequest
 from coir.mirror import Limits, MaxDelete, Options
 from coir.scan import Filter
@@ -141,9 +141,11 @@ Every = Annotated[
 
 
 @reaching
+@filtering
 def sync(
     targets: Targets,
     access: Access,
+    wanted: Wanted,
     images: ImagesMode = None,
     annotations: AnnotationsOption = "auto",
     coco: CocoFile = False,
@@ -156,13 +158,6 @@ def sync(
     plan: PlanOut = None,
     apply: PlanIn = None,
     every: Every = None,
-    annotated: options.Annotated_ = None,
-    category: options.Categories = None,
-    folder: options.Folder = None,
-    name_contains: options.NameContains = None,
-    name_startswith: options.NameStartswith = None,
-    after_id: options.AfterId = 0,
-    where: options.Where = None,
     concurrency: options.Concurrency = 4,
     max_rps: options.MaxRps = None,
     certificate: options.CertificateFile = None,
@@ -184,9 +179,6 @@ def sync(
     writable(plan, "--plan")
     writable(certificate, "--certificate")
     _apart(dry_run=dry_run, plan=plan, apply=apply, every=every)
-    wanted = wanted_images(
-        annotated, category, folder, name_contains, name_startswith, after_id, where
-    )
     chosen = Options(
         images=images,
         annotations=annotations,
@@ -198,8 +190,10 @@ def sync(
         moved=moved,
     )
     dataset, home = _named(targets)
-    asked = None if wanted == Filter() else wanted
-    task = Task(home, dataset, asked, chosen, dry_run, plan, apply, coco)
+    where = wanted.filter()
+    task = Task(
+        home, dataset, None if where == Filter() else where, chosen, dry_run, plan, apply, coco
+    )
     task.reach(access)
     if every is not None:
         task.repeat(every, certificate)
