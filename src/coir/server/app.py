@@ -38,6 +38,7 @@ from coir.server.live.channel import Channel
 from coir.server.live.gate import Gate
 from coir.server.live.sending import Sending
 from coir.server.methods import allowed, misses_slash
+from coir.server.notes import Notes
 from coir.server.passwords import Passwords
 from coir.server.renditions import Renditions
 from coir.server.routes import ROUTERS
@@ -65,7 +66,8 @@ def open_state(settings: Settings) -> ServerState:
     Raises `StartError`.
     """
     store, secret = open_data(settings)
-    passwords, attempts, tokens = Passwords(), Attempts(store), Tokens(store)
+    passwords, attempts, notes = Passwords(), Attempts(store), Notes(store)
+    tokens = Tokens(store, notes)
     folders = Directories(settings.datasets)
     board = _board(settings, store)
     sending = Sending(board)
@@ -83,7 +85,8 @@ def open_state(settings: Settings) -> ServerState:
         attempts=attempts,
         sessions=Sessions(store, secret, passwords, attempts, tokens),
         tokens=tokens,
-        sightings=Sightings(store),
+        sightings=Sightings(notes),
+        notes=notes,
         jobs=jobs,
         board=board,
         sending=sending,
@@ -158,8 +161,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as ending:  # each is closed, also when another cannot be
             ending.callback(state.close)
-            state.tokens.open()
-            state.sightings.open()
+            state.notes.open()
             state.sending.open()
             if settings.jobs:
                 state.jobs.open()

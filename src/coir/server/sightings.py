@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-import queue
-import threading
-
 from sqlalchemy import or_, update
-from sqlalchemy.exc import SQLAlchemyError
 
-from coir.server.store.engine import Store, now_ms
+from coir.server.notes import Notes
+from coir.server.store.engine import now_ms
 from coir.server.store.tables import users
-
-log = logging.getLogger(__name__)
 
 # The routes at which the original notes it.
 PLACES = tuple(
@@ -26,25 +20,11 @@ FIRST_SECONDS = 0.25
 
 
 class Sightings:
-    """Notes who was seen; a thread writes the notes."""
+    """Notes who was seen."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, notes: Notes) -> None:
+        self._notes = notes
         self._noted: dict[int, int] = {}
-        self._queue: queue.SimpleQueue[tuple[int, int, threading.Event] | None] = (
-            queue.SimpleQueue()
-        )
-        self._thread = threading.Thread(target=self._run, name="coir-sightings")
-
-    def open(self) -> None:
-        """Begin to write notes."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """Write what is noted, and end; a process that serves nobody has nothing to note."""
-        self._queue.put(None)
-        if self._thread.is_alive():
-            self._thread.join()
 
     def note(self, user_id: int, path: str) -> None:
         """Note that a user asked for this path, if it is one of those that count."""
@@ -54,20 +34,9 @@ class Sightings:
         if last is not None and moment - last < SEEN_MS:
             return
         self._noted[user_id] = moment
-        written = threading.Event()
-        self._queue.put((user_id, moment, written))
-        if last is None and self._thread.is_alive():
+        seen = users.c.last_seen  # another process may have written it meanwhile
+        before = or_(seen.is_(None), seen <= moment - SEEN_MS)
+        change = update(users).where(users.c.id == user_id, before).values(last_seen=moment)
+        written = self._notes.add(change, f"That user {user_id} was seen")
+        if last is None:
             written.wait(FIRST_SECONDS)
-
-    def _run(self) -> None:
-        while (item := self._queue.get()) is not None:
-            user_id, moment, written = item
-            last = users.c.last_seen  # another process may have written it meanwhile
-            before = or_(last.is_(None), last <= moment - SEEN_MS)
-            noted = update(users).where(users.c.id == user_id, before)
-            try:
-                with self._store.write() as connection:
-                    connection.execute(noted.values(last_seen=moment))
-            except SQLAlchemyError:
-                log.warning("That user %d was seen was not noted.", user_id, exc_info=True)
-            written.set()

@@ -14,6 +14,7 @@ from coir.server.jobs.jobs import Jobs
 from coir.server.live.announcement import Announcements
 from coir.server.live.board import Board
 from coir.server.live.sending import Sending
+from coir.server.notes import Notes
 from coir.server.passwords import Passwords
 from coir.server.renditions import Renditions
 from coir.server.sessions import Sessions
@@ -38,6 +39,7 @@ class ServerState:
     sessions: Sessions
     tokens: Tokens
     sightings: Sightings
+    notes: Notes
     jobs: Jobs
     followers: Followers
     board: Board
@@ -53,8 +55,7 @@ class ServerState:
             parts = (
                 self.store,
                 self.sending,
-                self.tokens,
-                self.sightings,
+                self.notes,
                 self.jobs,
                 self.followers,
             )

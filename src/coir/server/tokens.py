@@ -8,22 +8,18 @@ think of, and looking it up costs a program nothing on each request.
 from __future__ import annotations
 
 import hashlib
-import logging
-import queue
 import re
 import secrets
 import threading
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, false, func, insert, or_, select, update
-from sqlalchemy.exc import SQLAlchemyError
 
 from coir.server.answers import invalid, unsuccessful
+from coir.server.notes import Notes
 from coir.server.scopes import SCOPES
 from coir.server.store.engine import Store, now_ms
 from coir.server.store.tables import tokens, users
-
-log = logging.getLogger(__name__)
 
 # Found by scanners for secrets, and told from the value of a session cookie, which has dots.
 PREFIX = "coir_"
@@ -108,26 +104,12 @@ def bearer(authorization: str | None) -> str | None:
 
 
 class Tokens:
-    """Finds the user of a token, and notes when it was used.
+    """Finds the user of a token, and notes when it was used."""
 
-    The note is written by a thread: a request that reads must not wait for whoever writes.
-    """
-
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, notes: Notes) -> None:
         self._store = store
-        self._waiting: set[int] = set()
-        self._queue: queue.SimpleQueue[tuple[int, int] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="coir-tokens")
-
-    def open(self) -> None:
-        """Begin to write notes."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """Write what is noted, and end; a process that serves nobody has nothing to note."""
-        self._queue.put(None)
-        if self._thread.is_alive():
-            self._thread.join()
+        self._notes = notes
+        self._written: dict[int, threading.Event] = {}
 
     def owner(self, text: str) -> Row[*tuple[Any, ...]] | None:
         """The user's id, name and rights, and the scope, of a token that holds; or None."""
@@ -154,22 +136,13 @@ class Tokens:
         return row
 
     def _note(self, token_id: int, moment: int) -> None:
-        if token_id not in self._waiting:
-            self._waiting.add(token_id)
-            self._queue.put((token_id, moment))
-
-    def _run(self) -> None:
-        while (item := self._queue.get()) is not None:
-            token_id, moment = item
-            last = tokens.c.last_used_at  # another process may have written it meanwhile
-            before = or_(last.is_(None), last <= moment - USED_MS)
-            noted = update(tokens).where(tokens.c.id == token_id, before)
-            try:
-                with self._store.write() as connection:
-                    connection.execute(noted.values(last_used_at=moment))
-            except SQLAlchemyError:
-                log.warning("The use of token %d was not noted.", token_id, exc_info=True)
-            self._waiting.discard(token_id)
+        before = self._written.get(token_id)
+        if before is not None and not before.is_set():
+            return
+        used = tokens.c.last_used_at  # another process may have written it meanwhile
+        old = or_(used.is_(None), used <= moment - USED_MS)
+        change = update(tokens).where(tokens.c.id == token_id, old).values(last_used_at=moment)
+        self._written[token_id] = self._notes.add(change, f"The use of token {token_id}")
 
 
 def _digest(text: str) -> str:
