@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterable
-from queue import SimpleQueue
+from contextlib import closing
 
 import anyio
 import msgspec
 
 from coir.client.connection import AsyncDataset, Dataset
+from coir.client.crew import each
 from coir.client.local_file import PathLike
 from coir.errors import CoirError, InvalidRequest
 from coir.model import DatasetInfo, Image
 from coir.scan import AsyncScan, Progress, Scan
-from coir.uploads.choice import Choice, Chosen, choice
+from coir.uploads.choice import Choice, choice
 from coir.uploads.course import Course
 from coir.uploads.report import Outcome, UploadPhase, UploadProgress, UploadReport, Watcher
 
@@ -58,42 +58,15 @@ def upload(
     chosen = _chosen(paths, into, concurrency)
     scan = Scan(dataset, fields=("path",), watch=_looking(watch))
     course = Course(chosen, {_place(dataset.info, row) for row in scan})
-    asks: SimpleQueue[Chosen | None] = SimpleQueue()
-    results: SimpleQueue[Outcome | BaseException] = SimpleQueue()
-    for _ in range(concurrency):
-        # Daemons: a server that hangs must not keep an interrupted program from ending.
-        threading.Thread(target=_work, args=(dataset, asks, results), daemon=True).start()
-    under_way = 0
-    try:
-        while True:
-            while under_way < concurrency and (one := course.next()) is not None:
-                asks.put(one)
-                under_way += 1
-            if not under_way:
-                return course.report()
-            result = results.get()
-            under_way -= 1
-            if isinstance(result, BaseException):
-                raise result
-            _tell(watch, course.ended(result))
-    finally:
-        for _ in range(concurrency):
-            asks.put(None)
-
-
-def _work(
-    dataset: Dataset,
-    asks: SimpleQueue[Chosen | None],
-    results: SimpleQueue[Outcome | BaseException],
-) -> None:
-    while (one := asks.get()) is not None:
-        try:
-            image_id = dataset.upload(one.path, name=one.name)
-            results.put(Outcome(one.name, one.path, image_id=image_id))
-        except CoirError as error:
-            results.put(Outcome(one.name, one.path, error=error))
-        except BaseException as error:  # it is raised by the thread that waits
-            results.put(error)
+    waiting = iter(course.next, None)
+    with closing(
+        each(lambda one: dataset.upload(one.path, name=one.name), waiting, concurrency)
+    ) as ends:
+        for end in ends:
+            one = end.item
+            image_id = None if end.error else end.result
+            _tell(watch, course.ended(Outcome(one.name, one.path, image_id, end.error)))
+    return course.report()
 
 
 async def upload_async(
