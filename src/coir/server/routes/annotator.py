@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import (
+    JSON,
     ColumnElement,
     Connection,
     Row,
@@ -29,6 +30,7 @@ from coir.server.routes.image import CONSTANTS, FIELDS
 from coir.server.saving import Saved, SavedAnnotation
 from coir.server.sessions import Caller
 from coir.server.state import state_of
+from coir.server.store.database import JsonText
 from coir.server.store.tables import annotations, categories, images, presence, users
 
 router = APIRouter(prefix="/api/annotator")
@@ -38,6 +40,12 @@ TEXTS = ("metadata", "keypoints", "events", "paper_object")
 THIS = "this_id"  # no column has this name
 # What only a category's creator and administrators change; its colour is everybody's.
 KEYPOINTS = ("keypoint_edges", "keypoint_labels", "keypoint_colors")
+# An annotation as it goes into an answer, most of it drawings and outlines; and who made it.
+SHOWN = [
+    *(cast(one, JsonText).label(one.name) if isinstance(one.type, JSON) else one
+      for one in annotations.c),
+    users.c.username,
+]  # fmt: skip
 
 
 @router.get("/data/{image_id:id}")
@@ -119,7 +127,7 @@ def _first(
 def _categories(connection: Connection, dataset: Row[Any], image: Row[Any]) -> list[dict[str, Any]]:
     """The categories of the dataset, each with the image's living annotations of it."""
     asked = (
-        select(annotations, users.c.username)
+        select(*SHOWN)
         .join(users, users.c.id == annotations.c.creator_id)
         .where(annotations.c.image_id == image.id, annotations.c.deleted == false())
         .order_by(annotations.c.id)

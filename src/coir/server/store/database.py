@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Engine
+from sqlalchemy import Dialect, Engine, Text
+from sqlalchemy.types import TypeDecorator
 
 _encode = msgspec.json.Encoder().encode
 
@@ -22,6 +23,17 @@ JSON: Mapping[str, Any] = {
     "json_serializer": json_text,
     "json_deserializer": msgspec.json.Decoder().decode,
 }
+
+
+class JsonText(TypeDecorator[msgspec.Raw]):
+    """A column with JSON, cast to this: its text as it is, which goes into an answer undecoded."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_result_value(self, value: str | None, _: Dialect) -> msgspec.Raw:
+        """The text, for the encoder."""
+        return msgspec.Raw("null" if value is None else value)
 
 
 @dataclass(frozen=True, slots=True)
