@@ -2,19 +2,24 @@
 
     python3 -m bench.annotators                       20 people on SQLite, half a minute
     python3 -m bench.annotators --database postgresql
+    python3 -m bench.annotators --server URL --username NAME --dataset D
 
 Each has some images with 20 drawn annotations. Again and again they load one, think, save it with
 one outline changed, and think: one load and one save every two seconds or so. As the page of the
 original does, a save sends every annotation of the image with its paper.js object. The server is
-coir's own, started for it; one more client asks for what needs almost no work, which shows how
-much of the waiting is for a core.
+coir's own, started for it, or one that runs already, where the people register and their
+annotations are deleted at the end (the password is taken from COIR_PASSWORD; 100 images are
+used). One more client asks for what needs almost no work, which shows how much of the waiting is
+for a core.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import os
 import random
+import secrets
 import statistics
 import sys
 import threading
@@ -33,7 +38,8 @@ from bench.postgres import KINDS, Database, open_database
 from bench.stage import open_stage
 from bench.talk import say
 
-DATASET = 1
+CATEGORIES = ("tree", "bush")
+RING = (10, 10, 40, 10, 40, 40, 10, 40)
 IMAGES = 5  # of each annotator
 SIZE = (640, 480)
 POINTS = 24
@@ -93,9 +99,10 @@ def message(page: dict[str, Any], changed: int, moment: int, *, all_new: bool = 
 class Annotator:
     """Somebody at work, with a browser of their own."""
 
-    def __init__(self, place: Place, number: int, images: Sequence[int]) -> None:
-        self.client = _client(place.url)
-        self.name = f"annotator{number}"
+    def __init__(self, url: str, number: int, images: Sequence[int]) -> None:
+        # Without TLS there is nothing to verify.
+        self.client = httpx.Client(base_url=url, timeout=60, verify=False)
+        self.name = f"annotator-{secrets.token_hex(4)}"
         self._images = images
         self._choice = random.Random(number)
         given = {"username": self.name, "password": f"{self.name}-password"}
@@ -137,11 +144,6 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _client(url: str) -> httpx.Client:
-    # Without TLS there is nothing to verify.
-    return httpx.Client(base_url=url, timeout=60, verify=False)
-
-
 def _timed(
     client: httpx.Client, method: str, path: str, **more: Any
 ) -> tuple[float, httpx.Response]:
@@ -152,41 +154,30 @@ def _timed(
     return seconds, answer
 
 
-def _file(images: Sequence[dict[str, Any]], annotations: int) -> bytes:
-    """Give a COCO file that puts so many annotations on each of the images."""
-    ring = [10, 10, 40, 10, 40, 40, 10, 40]
-    made = [
-        {"image_id": image["id"], "category_id": 1 + number % 2, "segmentation": [ring]}
-        for image in images
-        for number in range(annotations)
-    ]
-    categories = [{"id": 1, "name": "tree"}, {"id": 2, "name": "bush"}]
-    document = {"images": images, "categories": categories, "annotations": made}
-    return msgspec.json.encode(document)
-
-
 @contextmanager
 def _people(place: Place, count: int, annotations: int) -> Iterator[list[Annotator]]:
-    with _client(place.url) as admin:
-        given = {"username": place.username, "password": place.password}
-        admin.post("/api/user/login", json=given).raise_for_status()
-        path = f"/api/dataset/{DATASET}"
-        query = {"limit": count * IMAGES, "order": "id", "fields": "path"}
-        rows = admin.get(f"{path}/data", params=query).json()["images"]
-        images = [{"id": row["id"], "file_name": "", "path": row["path"]} for row in rows]
-        file = {"coco": ("all.json", _file(images, annotations), "application/json")}
-        admin.post(f"{path}/coco", files=file).raise_for_status()
-        while not all(job["completed"] for job in admin.get("/api/tasks/").json()):
-            time.sleep(0.1)
-        ids = [row["id"] for row in rows]
-        people = [Annotator(place, one, ids[one::count]) for one in range(count)]
-        shared = {"users": [one.name for one in people]}
-        admin.post(f"{path}/share", json=shared).raise_for_status()
+    with place.connect() as server:
+        dataset = server.dataset(place.dataset)
+        if not dataset.info.categories:
+            dataset.change(categories=CATEGORIES)
+            dataset = server.dataset(place.dataset)
+        kinds = dataset.info.categories
+        ids = [row.id for row in dataset.images(limit=count * IMAGES, order="id").images]
+        made = [
+            server.annotations.create(image_id, kinds[one % len(kinds)], segmentation=[RING]).id
+            for image_id in ids
+            for one in range(annotations)
+        ]
+        people = [Annotator(place.url, one, ids[one::count]) for one in range(count)]
+        dataset.share([one.name for one in people])
         for one in people:
             one.begin()
-    yield people
-    for one in people:
-        one.client.close()
+        yield people
+        for one in people:
+            one.client.close()
+        if not place.database:  # it is not the bench's own
+            for annotation_id in made:
+                server.annotations.delete(annotation_id)
 
 
 def _small(client: httpx.Client, times: Times, end: float) -> None:
@@ -231,7 +222,7 @@ def measure(place: Place, database: Database, options: argparse.Namespace) -> No
     print(", ".join(f"{name} {value}" for name, value in about.items()), f"load {machine.load()}")
     print(
         f"\n{options.annotators} annotators, {options.annotations} annotations on each image, "
-        f"{options.database}; milliseconds\n"
+        f"{options.server or options.database}; milliseconds\n"
     )
     print("| request | number | p50 | p99 | longest |\n|---|---:|---:|---:|---:|")
     for name, values in times.items():
@@ -259,7 +250,15 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--annotations", type=int, default=20, help="on each image")
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--database", choices=KINDS, default=KINDS[0])
+    parser.add_argument("--server")
+    parser.add_argument("--username", default="")
+    parser.add_argument("--dataset", default="")
     options = parser.parse_args(arguments)
+    if options.server:
+        password = os.environ.get("COIR_PASSWORD", "")
+        there = Place(options.server, options.username, password, options.dataset)
+        measure(there, Database(), options)
+        return 0
     with (
         open_database(options.database) as database,
         open_stage(options.annotators * IMAGES, database.url) as place,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import coir
 from coir import CoirError, DatasetNotFound, Filter, InvalidRequest
 from coir.errors import SyncStopped
 from coir.mirror import Limits, MaxDelete, Mirror, Options
+from scan.proxy import Proxy
 
 from .world import SQUARE, World, contents, files, world
 
@@ -40,6 +42,35 @@ def test_a_second_sync_costs_only_what_changed(stage: World, plain: bool) -> Non
         second = mirror.sync(dataset, options=Options(recheck=0))
         assert second.counts.images_unchanged == 6
         assert second.counts.files_fetched == second.counts.images_looked_into == 0
+
+
+def test_a_first_sync_of_the_original_reads_rows_once(running: World, tmp_path: Path) -> None:
+    """Ids are counted, and all else is read from the list that tells path and size, too."""
+    number = 30_000
+    stage = World(running.running, tmp_path, "many")
+    running.running.fill([stage.dataset] * number)
+    listed: list[int] = []
+
+    def look(path: str, _: dict[str, str], body: bytes) -> bytes:
+        if path.endswith("/data") and "/dataset/" in path:
+            listed.append(len(json.loads(body)["images"]))
+        return body
+
+    who = {"username": "admin", "password": "admin-pw"}
+    rows = Options(images="none", annotations="none", recheck=0)
+    with Proxy(stage.running.url, tamper=look) as proxy, coir.connect(proxy.url, **who) as server:
+        dataset = server.dataset(stage.dataset)
+        with stage.mirror("original") as mirror:
+            assert mirror.sync(dataset, options=rows).counts.images_added == number
+            assert 0 < sum(listed) < number / 2
+            assert {image.width for image in mirror.images()} == {64}
+            listed.clear()
+            assert mirror.sync(dataset, options=rows).counts.images_unchanged == number
+            assert sum(listed) >= number
+            held = contents(mirror)
+    with stage.mirror("own") as mirror, stage.reach() as dataset:
+        mirror.sync(dataset, options=rows)
+        assert contents(mirror) == held
 
 
 @pytest.mark.parametrize("plain", [False, True])

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
+from msgspec import UNSET
+
 from coir.client import Dataset, routes
 from coir.client.crew import each
 from coir.client.transport import Transport
@@ -33,6 +35,8 @@ __all__ = ["FIELDS", "Reader"]
 
 # What a mirror wants to know beyond the listing's own columns.
 FIELDS = ("path", "width", "height")
+# What the listing's own columns tell beside the id.
+COLUMNS = ("file_name", "annotated", "num_annotations")
 # The claims of a certificate by which what is not listed is not there.
 PROVEN = {"S3", "S6"}
 # Images whose further fields are filled in together.
@@ -85,8 +89,12 @@ class Reader:
         held = self.store.held()
         gone: list[int] = []
         with scan:
-            there = map(image_record, scan)
-            for action in self._whole(compare(self.store.images(), there, self.tally), held):
+            if told or self.store.syncs.last_certificate() is not None:
+                there = map(image_record, scan)
+                actions = self._whole(compare(self.store.images(), there, self.tally), held)
+            else:
+                actions = self._anew(scan)
+            for action in actions:
                 if isinstance(action, Remove):
                     gone.append(action.id)
                 else:
@@ -95,6 +103,27 @@ class Reader:
         self.requests += scan.certificate.requests
         self.seconds = time.monotonic() - started
         yield from self._gone(gone, proven=bool(PROVEN & set(scan.certificate.claims)))
+
+    def _anew(self, scan: Scan) -> Iterator[Action]:
+        """Read the ids, and all else from the list that tells the further fields, too.
+
+        A row costs the original as much in either list: a first sync reads one of them.
+        """
+        there = scan.ids()
+        known = set(self.store.image_ids())  # of a first sync that was interrupted
+        new = [one for one in there if one not in known]
+        self.tally.unchanged = len(there) - len(new)
+        yield from map(self._counted, map(Remove, sorted(known.difference(there) if known else ())))
+        filler = Filler(self.dataset.info.id, (*COLUMNS, *FIELDS))
+        waiting = iter(new)
+        while batch := [Image(one, "") for one in islice(waiting, BATCH)]:
+            for row in self.transport.run(filler.filled(batch, len(new))):
+                if row.path is not UNSET:  # it is still there
+                    yield self._counted(Add(image_record(row)))
+
+    def _counted(self, action: Action) -> Action:
+        self.tally.count(action)
+        return action
 
     def _gone(self, ids: Sequence[int], *, proven: bool) -> Iterator[Action]:
         """Remove what the listing did not have; where that proves little, after a second look."""

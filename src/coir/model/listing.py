@@ -71,10 +71,13 @@ class IdList(msgspec.Struct):
 
 
 class Details(msgspec.Struct, frozen=True, gc=False):
-    """What ``GET /api/image/`` tells of an image beside the listing; shapes as in `Image`."""
+    """What ``GET /api/image/`` tells of an image, as far as it was asked; shapes as in `Image`."""
 
     id: int
     dataset_id: int = 0
+    file_name: str | msgspec.UnsetType = msgspec.UNSET
+    annotated: bool | msgspec.UnsetType = msgspec.UNSET
+    num_annotations: int | msgspec.UnsetType = msgspec.UNSET
     path: str | msgspec.UnsetType = msgspec.UNSET
     width: int | msgspec.UnsetType | None = msgspec.UNSET
     height: int | msgspec.UnsetType | None = msgspec.UNSET

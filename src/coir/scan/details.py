@@ -69,7 +69,8 @@ class Filler:
         return any(getattr(row, name) is UNSET for name in self.fields)
 
     def _with(self, row: Image, found: Details) -> Image:
-        return replace(row, **{name: getattr(found, name) for name in self.fields})
+        told = {name: getattr(found, name) for name in self.fields}
+        return replace(row, **{name: value for name, value in told.items() if value is not UNSET})
 
     def _listed(self, expected: int) -> Operation[dict[int, Details]]:
         """Read the list of all images, unless asking one by one is cheaper."""
