@@ -70,7 +70,9 @@ def two(pair: list[Running]) -> Two:
     dataset = created(admin, f"birds {next(NUMBERS)}")
     assert admin.post(f"/api/dataset/{dataset}/share", json={"users": ["bob"]}).status_code == 200
     image = uploaded(admin, dataset, "a.jpg").json()
-    annotation = admin.post("/api/annotation/", json={"image_id": image}).json()["id"]
+    with listening(other, cookie(bob), "websocket-4") as witness:
+        annotation = admin.post("/api/annotation/", json={"image_id": image}).json()["id"]
+        assert witness.next()[0] == "annotation"  # so that no listener of a test is told of it
     return Two(one, other, admin, bob, eve, dataset, image, annotation)
 
 

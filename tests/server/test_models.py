@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import httpx2 as httpx
 import pytest
 
-from .running import Running, created, picture, uploaded
+from .running import created, picture, uploaded
+from .serving import Serving
 
 MODEL = """
 def outline(picture, points, padding, threshold):
@@ -31,11 +32,11 @@ def admin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(place), prepend=":")
-        server = Running(tmp_path_factory.mktemp("models") / "data")
+        server = Serving(tmp_path_factory.mktemp("models") / "data")
     yield server.user("admin")
-    code, _, err = server.end()
-    assert code == 0
-    assert "Traceback" not in err, err
+    server.signal()
+    assert server.ended() == 0
+    assert "Traceback" not in server.log()
 
 
 @pytest.fixture(scope="module")
