@@ -163,8 +163,7 @@ def categories() -> Operation[list[CategoryInfo]]:
 
 def all_details(fields: Sequence[str], page: int, per_page: int) -> Operation[DetailsPage]:
     """Read fields of the images of all datasets, in no order: ``GET /api/image/``."""
-    wanted = ",".join(("id", "dataset_id", *fields))
-    params = {"fields": wanted, "page": str(page), "per_page": str(per_page)}
+    params = {"fields": ",".join(("id", *fields)), "page": str(page), "per_page": str(per_page)}
     request = Request("GET", "/api/image/", params)
     return decoded(request, (yield request), DetailsPage)
 

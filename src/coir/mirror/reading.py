@@ -13,21 +13,19 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
-from msgspec import UNSET
-
 from coir.client import Dataset, routes
 from coir.client.crew import each
 from coir.client.transport import Transport
 from coir.mirror.plan import Action, Add, Change, Look, Remove, Tally, compare
 from coir.mirror.ranges import search
-from coir.mirror.record import ImageRecord, image_record
+from coir.mirror.record import ImageRecord, image_record, listed_record
 from coir.mirror.store import Store
 from coir.mirror.windows import WIDEST, count, grouped, rows
 from coir.model import Change as Entry
-from coir.model import Image
+from coir.model import Details, Image
 from coir.scan import Certificate, Filter, Progress, Scan
 from coir.scan.ask import Window
-from coir.scan.details import Filler
+from coir.scan.details import PER_PAGE, Filler, list_pages
 from coir.scan.filter import Compiled
 from coir.scan.prices import Prices
 
@@ -41,6 +39,9 @@ COLUMNS = ("file_name", "annotated", "num_annotations")
 PROVEN = {"S3", "S6"}
 # Images whose further fields are filled in together.
 BATCH = 2_000
+# Pages of the list of all images under way: one is made while another is on its way; more would
+# only make other people's requests wait.
+PAGES = 2
 # Entries of the feed in one answer: the most that the server gives.
 ENTRIES = 10_000
 
@@ -111,15 +112,37 @@ class Reader:
         """
         there = scan.ids()
         known = set(self.store.image_ids())  # of a first sync that was interrupted
-        new = [one for one in there if one not in known]
+        new = set(there) - known
         self.tally.unchanged = len(there) - len(new)
-        yield from map(self._counted, map(Remove, sorted(known.difference(there) if known else ())))
-        filler = Filler(self.dataset.info.id, (*COLUMNS, *FIELDS))
-        waiting = iter(new)
-        while batch := [Image(one, "") for one in islice(waiting, BATCH)]:
-            for row in self.transport.run(filler.filled(batch, len(new))):
-                if row.path is not UNSET:  # it is still there
-                    yield self._counted(Add(image_record(row)))
+        if known:
+            yield from map(self._counted, map(Remove, sorted(known.difference(there))))
+        for image in self._details(new):
+            yield self._counted(Add(listed_record(image)))
+
+    def _details(self, wanted: set[int]) -> Iterator[Details]:
+        """Give what is told of some images, in no order; those that are gone are left out."""
+        fields = (*COLUMNS, *FIELDS)
+        total = self.transport.run(routes.all_details(fields, 1, 1)).total
+        pages = list_pages(total, len(wanted))
+
+        def page(number: int) -> list[Details]:
+            return self.transport.run(routes.all_details(fields, number, PER_PAGE)).images
+
+        expected = len(wanted)
+        for done in each(page, pages, min(PAGES, self.concurrency)):
+            if self.watch is not None:
+                self.watch("reading", expected - len(wanted), expected)
+            for one in done.result:
+                if one.id in wanted:
+                    wanted.remove(one.id)
+                    yield one
+
+        def single(image_id: int) -> Details | None:
+            return self.transport.run(routes.details(image_id))
+
+        for left in each(single, sorted(wanted), self.concurrency):
+            if left.result is not None:
+                yield left.result
 
     def _counted(self, action: Action) -> Action:
         self.tally.count(action)

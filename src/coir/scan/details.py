@@ -18,7 +18,7 @@ from coir.client.exchange import Operation
 from coir.errors import InvalidRequest
 from coir.model import Details, Image
 
-__all__ = ["FIELDS", "Filler", "checked_fields"]
+__all__ = ["FIELDS", "PER_PAGE", "Filler", "checked_fields", "list_pages"]
 
 FIELDS = ("path", "width", "height", "category_ids")
 # Measured on the original: a row of the list, and a request for one image.
@@ -74,13 +74,21 @@ class Filler:
 
     def _listed(self, expected: int) -> Operation[dict[int, Details]]:
         """Read the list of all images, unless asking one by one is cheaper."""
-        first = yield from routes.all_details(self.fields, 1, 1)
-        pages = -(-first.total // PER_PAGE)
-        if expected * REQUEST_SECONDS < first.total * ROW_SECONDS:
-            return {}
+        fields = ("dataset_id", *self.fields)
+        first = yield from routes.all_details(fields, 1, 1)
         known = {}
-        for page in range(1, pages + 1):
-            answer = yield from routes.all_details(self.fields, page, PER_PAGE)
+        for page in list_pages(first.total, expected):
+            answer = yield from routes.all_details(fields, page, PER_PAGE)
             known.update({one.id: one for one in answer.images
                           if one.dataset_id == self.dataset_id})  # fmt: skip
         return known
+
+
+def list_pages(total: int, wanted: int) -> range:
+    """Give the pages of the list of all images, of `PER_PAGE`, to be read for some of them.
+
+    None where it is cheaper to ask for those one by one.
+    """
+    if wanted * REQUEST_SECONDS < total * ROW_SECONDS:
+        return range(0)
+    return range(1, -(-total // PER_PAGE) + 1)
