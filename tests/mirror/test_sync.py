@@ -300,6 +300,19 @@ def test_a_plan_changes_nothing(stage: World) -> None:
             assert mirror.sync(dataset).counts.images_removed == 1
 
 
+@pytest.mark.parametrize("plain", [False, True])
+def test_changes_since_the_plan_of_a_first_sync(stage: World, plain: bool) -> None:
+    """A mirror that a plan began sees in its next sync what changed meanwhile."""
+    file = stage.folder / "plan.jsonl"
+    with stage.mirror("m") as mirror, stage.reach(plain=plain) as dataset:
+        mirror.write_plan(file, dataset)
+        assert mirror.apply(file, dataset).counts.images_added == 6
+        stage.annotate(stage.ids[0], stage.own_categories[0])
+        assert mirror.sync(dataset).counts.images_changed == 1
+        image = next(iter(mirror.images()))
+        assert (image.id, image.num_annotations) == (stage.ids[0], 1)
+
+
 def test_a_member_who_may_not_download(stage: World) -> None:
     """Annotations come from what the annotation page loads, and are the same."""
     stage.running.user("bob")

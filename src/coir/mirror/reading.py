@@ -77,6 +77,10 @@ class Reader:
 
         """
         started = time.monotonic()
+        held = self.store.held()
+        # Of a first sync that was interrupted the listing goes on, and is made anew afterwards.
+        goes_on = progress is not None and progress.exists()
+        first = not held or (goes_on and self.store.syncs.last_certificate() is None)
         told = FIELDS if "fields" in self.dataset.server.info.features else ()
         scan = Scan(
             self.dataset,
@@ -87,14 +91,13 @@ class Reader:
             resume=progress,
             watch=self._progress,
         )
-        held = self.store.held()
         gone: list[int] = []
         with scan:
-            if told or self.store.syncs.last_certificate() is not None:
+            if first and not told:
+                actions = self._anew(scan)
+            else:
                 there = map(image_record, scan)
                 actions = self._whole(compare(self.store.images(), there, self.tally), held)
-            else:
-                actions = self._anew(scan)
             for action in actions:
                 if isinstance(action, Remove):
                     gone.append(action.id)
