@@ -73,6 +73,28 @@ def test_a_first_sync_of_the_original_reads_rows_once(running: World, tmp_path: 
         assert contents(mirror) == held
 
 
+def test_a_fork_whose_list_of_images_tells_less(stage: World) -> None:
+    """What only the listing tells is taken from it, also by the first sync."""
+    stage.annotate(stage.ids[0], stage.own_categories[0])
+
+    def tell_less(path: str, _: dict[str, str], body: bytes) -> bytes:
+        told = json.loads(body) if path == "/api/image/" else {}
+        for image in told.get("images", ()):
+            image.pop("annotated", None)
+            image.pop("num_annotations", None)
+        return json.dumps(told).encode() if told else body
+
+    who = {"username": "admin", "password": "admin-pw"}
+    with (
+        Proxy(stage.running.url, tamper=tell_less) as proxy,
+        coir.connect(proxy.url, **who) as server,
+        stage.mirror("m") as mirror,
+    ):
+        report = mirror.sync(server.dataset(stage.dataset), options=Options(images="none"))
+        assert (report.counts.images_added, report.counts.annotations_added) == (6, 1)
+        assert mirror.annotations(stage.ids[0])[0].segmentation == SQUARE
+
+
 @pytest.mark.parametrize("plain", [False, True])
 def test_what_people_do_arrives(stage: World, plain: bool) -> None:
     """New, annotated, deleted and restored images are as on the server after the next sync."""

@@ -11,6 +11,7 @@ from msgspec import UNSET
 
 import coir
 from client.serving import Scene, serving
+from coir.client import routes
 from coir.client.exchange import Answer, Operation, Request
 from coir.errors import InvalidRequest
 from coir.model import Image
@@ -65,6 +66,16 @@ def test_the_list_of_all_images_is_read_where_that_is_cheaper() -> None:
     assert [(row.path, row.width) for row in filled] == [("/d/1", 1), ("/d/3", 3), ("/d/7", 7)]
     assert [row.file_name for row in filled] == ["a", "c", "g"]
     assert set(server.asked) == {"/api/image/"}
+
+
+def test_a_deleted_image_is_gone() -> None:
+    """The original tells a deleted image to who asks for it alone."""
+    told = {"image": {"id": 3, "dataset_id": 1, "path": "/d/3", "deleted": True}}
+    operation = routes.details(3)
+    next(operation)
+    with pytest.raises(StopIteration) as stop:
+        operation.send(Answer(200, {}, json.dumps(told).encode(), 0.1))
+    assert stop.value.value is None
 
 
 def test_a_few_images_of_many_are_asked_for_one_by_one() -> None:

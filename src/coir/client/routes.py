@@ -174,7 +174,8 @@ def details(image_id: int) -> Operation[Details | None]:
     answer = yield request
     if answer.status in {400, 404}:
         return None
-    return decoded(request, answer, Annotating).image
+    image = decoded(request, answer, Annotating).image
+    return None if image.deleted else image  # the original shows deleted ones, too
 
 
 def create_dataset(name: str, categories: Sequence[str] = ()) -> Operation[DatasetInfo]:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
+from msgspec import UNSET
+
 from coir.client import Dataset, routes
 from coir.client.crew import each
 from coir.client.transport import Transport
@@ -35,6 +37,7 @@ __all__ = ["FIELDS", "Reader"]
 FIELDS = ("path", "width", "height")
 # What the listing's own columns tell beside the id.
 COLUMNS = ("file_name", "annotated", "num_annotations")
+ALL = (*COLUMNS, *FIELDS)
 # The claims of a certificate by which what is not listed is not there.
 PROVEN = {"S3", "S6"}
 # Images whose further fields are filled in together.
@@ -78,9 +81,6 @@ class Reader:
         """
         started = time.monotonic()
         held = self.store.held()
-        # Of a first sync that was interrupted the listing goes on, and is made anew afterwards.
-        goes_on = progress is not None and progress.exists()
-        first = not held or (goes_on and self.store.syncs.last_certificate() is None)
         told = FIELDS if "fields" in self.dataset.server.info.features else ()
         scan = Scan(
             self.dataset,
@@ -93,7 +93,7 @@ class Reader:
         )
         gone: list[int] = []
         with scan:
-            if first and not told:
+            if not held and not told and self._list_tells_all():
                 actions = self._anew(scan)
             else:
                 there = map(image_record, scan)
@@ -113,23 +113,23 @@ class Reader:
 
         A row costs the original as much in either list: a first sync reads one of them.
         """
-        there = scan.ids()
-        known = set(self.store.image_ids())  # of a first sync that was interrupted
-        new = set(there) - known
-        self.tally.unchanged = len(there) - len(new)
-        if known:
-            yield from map(self._counted, map(Remove, sorted(known.difference(there))))
-        for image in self._details(new):
-            yield self._counted(Add(listed_record(image)))
+        for image in self._details(set(scan.ids())):
+            action = Add(listed_record(image))
+            self.tally.count(action)
+            yield action
+
+    def _list_tells_all(self) -> bool:
+        """Whether the list of all images has what the listing tells, too: a fork's may not."""
+        page = self.transport.run(routes.all_details(ALL, 1, 1))
+        return any(all(getattr(one, name) is not UNSET for name in ALL) for one in page.images)
 
     def _details(self, wanted: set[int]) -> Iterator[Details]:
         """Give what is told of some images, in no order; those that are gone are left out."""
-        fields = (*COLUMNS, *FIELDS)
-        total = self.transport.run(routes.all_details(fields, 1, 1)).total
+        total = self.transport.run(routes.all_details(ALL, 1, 1)).total
         pages = list_pages(total, len(wanted))
 
         def page(number: int) -> list[Details]:
-            return self.transport.run(routes.all_details(fields, number, PER_PAGE)).images
+            return self.transport.run(routes.all_details(ALL, number, PER_PAGE)).images
 
         expected = len(wanted)
         for done in each(page, pages, min(PAGES, self.concurrency)):
@@ -146,10 +146,6 @@ class Reader:
         for left in each(single, sorted(wanted), self.concurrency):
             if left.result is not None:
                 yield left.result
-
-    def _counted(self, action: Action) -> Action:
-        self.tally.count(action)
-        return action
 
     def _gone(self, ids: Sequence[int], *, proven: bool) -> Iterator[Action]:
         """Remove what the listing did not have; where that proves little, after a second look."""

@@ -82,6 +82,7 @@ class Details(msgspec.Struct, frozen=True, gc=False):
     width: int | msgspec.UnsetType | None = msgspec.UNSET
     height: int | msgspec.UnsetType | None = msgspec.UNSET
     category_ids: tuple[int, ...] | msgspec.UnsetType = msgspec.UNSET
+    deleted: bool = False
 
 
 class DetailsPage(msgspec.Struct):
