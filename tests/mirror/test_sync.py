@@ -90,8 +90,10 @@ def test_a_fork_whose_list_of_images_tells_less(stage: World) -> None:
         coir.connect(proxy.url, **who) as server,
         stage.mirror("m") as mirror,
     ):
-        report = mirror.sync(server.dataset(stage.dataset), options=Options(images="none"))
+        options = Options(images="none", recheck=0)
+        report = mirror.sync(server.dataset(stage.dataset), options=options)
         assert (report.counts.images_added, report.counts.annotations_added) == (6, 1)
+        assert next(iter(mirror.images())).num_annotations == 1
         assert mirror.annotations(stage.ids[0])[0].segmentation == SQUARE
 
 
