@@ -20,14 +20,14 @@ from coir.client.crew import each
 from coir.client.transport import Transport
 from coir.mirror.plan import Action, Add, Change, Look, Remove, Tally, compare
 from coir.mirror.ranges import search
-from coir.mirror.record import ImageRecord, image_record, listed_record
+from coir.mirror.record import ImageRecord, image_record
 from coir.mirror.store import Store
 from coir.mirror.windows import WIDEST, count, grouped, rows
 from coir.model import Change as Entry
 from coir.model import Details, Image
 from coir.scan import Certificate, Filter, Progress, Scan
 from coir.scan.ask import Window
-from coir.scan.details import PER_PAGE, Filler, list_pages
+from coir.scan.details import PER_PAGE, Filler, list_pages, with_details
 from coir.scan.filter import Compiled
 from coir.scan.prices import Prices
 
@@ -93,8 +93,9 @@ class Reader:
         )
         gone: list[int] = []
         with scan:
-            if not held and not told and self._list_tells_all():
-                actions = self._anew(scan)
+            total = 0 if held or told else self._list_total()
+            if total:
+                actions = self._anew(scan, total)
             else:
                 there = map(image_record, scan)
                 actions = self._whole(compare(self.store.images(), there, self.tally), held)
@@ -108,24 +109,27 @@ class Reader:
         self.seconds = time.monotonic() - started
         yield from self._gone(gone, proven=bool(PROVEN & set(scan.certificate.claims)))
 
-    def _anew(self, scan: Scan) -> Iterator[Action]:
+    def _list_total(self) -> int:
+        """Count the list of all images; 0 where it does not tell what the listing tells, too.
+
+        A fork's may not.
+        """
+        page = self.transport.run(routes.all_details(ALL, 1, 1))
+        one = next(iter(page.images), None)
+        return page.total if all(getattr(one, name, UNSET) is not UNSET for name in ALL) else 0
+
+    def _anew(self, scan: Scan, total: int) -> Iterator[Action]:
         """Read the ids, and all else from the list that tells the further fields, too.
 
         A row costs the original as much in either list: a first sync reads one of them.
         """
-        for image in self._details(set(scan.ids())):
-            action = Add(listed_record(image))
+        for image in self._details(set(scan.ids()), total):
+            action = Add(image_record(with_details(Image(image.id, ""), image, ALL)))
             self.tally.count(action)
             yield action
 
-    def _list_tells_all(self) -> bool:
-        """Whether the list of all images has what the listing tells, too: a fork's may not."""
-        page = self.transport.run(routes.all_details(ALL, 1, 1))
-        return any(all(getattr(one, name) is not UNSET for name in ALL) for one in page.images)
-
-    def _details(self, wanted: set[int]) -> Iterator[Details]:
+    def _details(self, wanted: set[int], total: int) -> Iterator[Details]:
         """Give what is told of some images, in no order; those that are gone are left out."""
-        total = self.transport.run(routes.all_details(ALL, 1, 1)).total
         pages = list_pages(total, len(wanted))
 
         def page(number: int) -> list[Details]:

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from coir.model import Annotation, CategoryInfo, CocoAnnotation, Details, Image
+from coir.model import Annotation, CategoryInfo, CocoAnnotation, Image
 
 __all__ = [
     "IMAGE_COLUMNS",
@@ -26,7 +26,6 @@ __all__ = [
     "image_columns",
     "image_of",
     "image_record",
-    "listed_record",
 ]
 
 # The columns of an image's row that its record holds, in the record's order.
@@ -105,21 +104,6 @@ def image_record(row: Image, known: ImageRecord | None = None) -> ImageRecord:
     if row.path is UNSET and known is not None:
         record = replace(record, path=known.path, width=known.width, height=known.height)
     return record
-
-
-def listed_record(told: Details) -> ImageRecord:
-    """Give the record of an image that is only known from the list of all images."""
-    path = None if told.path is UNSET else told.path
-    name = (path or "").rpartition("/")[2] if told.file_name is UNSET else told.file_name
-    return ImageRecord(
-        id=told.id,
-        file_name=name,
-        path=path,
-        width=None if told.width is UNSET else told.width,
-        height=None if told.height is UNSET else told.height,
-        annotated=told.annotated is True,
-        num_annotations=0 if told.num_annotations is UNSET else told.num_annotations,
-    )
 
 
 def category_record(told: CategoryInfo) -> CategoryRecord:

@@ -1,7 +1,7 @@
 """Fields that the listing does not tell: path, width, height, categories.
 
 coir's server puts them into its rows. From the original there are two ways to them: a
-list of the images of all datasets, which costs a third of a listing's row each, and one
+list of the images of all datasets, whose rows cost about as much as a listing's, and one
 request for each image. What is cheaper is taken; what the list leaves out, because it is
 paged without an order, is asked for one by one, and what has gone meanwhile stays unset.
 """
@@ -18,7 +18,7 @@ from coir.client.exchange import Operation
 from coir.errors import InvalidRequest
 from coir.model import Details, Image
 
-__all__ = ["FIELDS", "PER_PAGE", "Filler", "checked_fields", "list_pages"]
+__all__ = ["FIELDS", "PER_PAGE", "Filler", "checked_fields", "list_pages", "with_details"]
 
 FIELDS = ("path", "width", "height", "category_ids")
 # Measured on the original: a row of the list, and a request for one image.
@@ -62,15 +62,11 @@ class Filler:
         for row in rows:
             found = self._known.pop(row.id, None) or (yield from routes.details(row.id))
             self.missing += found is None
-            filled.append(self._with(row, found) if found else row)
+            filled.append(with_details(row, found, self.fields) if found else row)
         return filled
 
     def _lacks(self, row: Image) -> bool:
         return any(getattr(row, name) is UNSET for name in self.fields)
-
-    def _with(self, row: Image, found: Details) -> Image:
-        told = {name: getattr(found, name) for name in self.fields}
-        return replace(row, **{name: value for name, value in told.items() if value is not UNSET})
 
     def _listed(self, expected: int) -> Operation[dict[int, Details]]:
         """Read the list of all images, unless asking one by one is cheaper."""
@@ -82,6 +78,12 @@ class Filler:
             known.update({one.id: one for one in answer.images
                           if one.dataset_id == self.dataset_id})  # fmt: skip
         return known
+
+
+def with_details(row: Image, found: Details, fields: Sequence[str]) -> Image:
+    """Give a row with those of the fields that were told."""
+    told = {name: getattr(found, name) for name in fields}
+    return replace(row, **{name: value for name, value in told.items() if value is not UNSET})
 
 
 def list_pages(total: int, wanted: int) -> range:
