@@ -38,5 +38,6 @@ def grouped(
         value = kind(**{one.name: given.pop(one.name) for one in shown})
         command(**{name: value}, **given)
 
+    # Typer reads it; to the type checker a function has no such attribute.
     called.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
     return called

@@ -102,6 +102,7 @@ def listing(*, rows: bool) -> Callable[..., None]:
     if not rows:  # an id has no fields to tell
         signature = inspect.signature(command, eval_str=True)
         kept = [one for name, one in signature.parameters.items() if name != "fields"]
+        # As in `grouped`.
         command.__signature__ = signature.replace(parameters=kept)  # type: ignore[attr-defined]
     command.__doc__ = IMAGES_HELP if rows else IDS_HELP
     return command
