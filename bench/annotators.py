@@ -163,21 +163,25 @@ def _people(place: Place, count: int, annotations: int) -> Iterator[list[Annotat
             dataset = server.dataset(place.dataset)
         kinds = dataset.info.categories
         ids = [row.id for row in dataset.images(limit=count * IMAGES, order="id").images]
-        made = [
-            server.annotations.create(image_id, kinds[one % len(kinds)], segmentation=[RING]).id
-            for image_id in ids
-            for one in range(annotations)
-        ]
-        people = [Annotator(place.url, one, ids[one::count]) for one in range(count)]
-        dataset.share([one.name for one in people])
-        for one in people:
-            one.begin()
-        yield people
-        for one in people:
-            one.client.close()
-        if not place.database:  # it is not the bench's own
-            for annotation_id in made:
-                server.annotations.delete(annotation_id)
+        made: list[int] = []
+        people: list[Annotator] = []
+        try:
+            for image_id in ids:
+                for one in range(annotations):
+                    kind = kinds[one % len(kinds)]
+                    drawn = server.annotations.create(image_id, kind, segmentation=[RING])
+                    made.append(drawn.id)
+            people += [Annotator(place.url, one, ids[one::count]) for one in range(count)]
+            dataset.share([person.name for person in people])
+            for person in people:
+                person.begin()
+            yield people
+        finally:
+            for person in people:
+                person.client.close()
+            if not place.database:  # it is not the bench's own
+                for annotation_id in made:
+                    server.annotations.delete(annotation_id)
 
 
 def _small(client: httpx.Client, times: Times, end: float) -> None:
