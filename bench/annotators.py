@@ -172,7 +172,7 @@ def _people(place: Place, count: int, annotations: int) -> Iterator[list[Annotat
                     drawn = server.annotations.create(image_id, kind, segmentation=[RING])
                     made.append(drawn.id)
             people += [Annotator(place.url, one, ids[one::count]) for one in range(count)]
-            dataset.share([person.name for person in people])
+            dataset.share([*dataset.info.users, *(person.name for person in people)])
             for person in people:
                 person.begin()
             yield people
@@ -180,6 +180,7 @@ def _people(place: Place, count: int, annotations: int) -> Iterator[list[Annotat
             for person in people:
                 person.client.close()
             if not place.database:  # it is not the bench's own
+                dataset.share(dataset.info.users)
                 for annotation_id in made:
                     server.annotations.delete(annotation_id)
 
