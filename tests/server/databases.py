@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 
 import psycopg
 
+from coir.server.store.postgres import WRITER_KEY
+
 SQLITE, POSTGRES = KINDS = ("sqlite", "postgresql")
 
 
@@ -174,6 +176,19 @@ def _opened(data: Path) -> Iterator[Statements]:
             connection.commit()
     finally:
         connection.close()
+
+
+@contextmanager
+def turn_to_write(data: Path) -> Iterator[Statements]:
+    """A connection that alone may write: what others write comes after all that it does."""
+    with statements(data) as database:
+        if data in Postgres.urls:
+            database.execute("BEGIN")
+            database.execute(f"SELECT pg_advisory_xact_lock({WRITER_KEY})")
+        else:
+            database.execute("BEGIN IMMEDIATE")
+        yield database
+        database.execute("COMMIT")
 
 
 def burnt(data: Path, table: str, number: int) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from coir.server.sessions import BASIC_ENTRIES, BASIC_SECONDS, _Verified
 
+from .databases import turn_to_write
 from .running import Running
 
 
@@ -76,6 +78,42 @@ def test_changed_password_ends_sessions_and_basic(server: Running) -> None:
     assert other.get("/api/user/").status_code == 401
     assert basic.get("/api/user/").status_code == 401
     assert server.client(auth=("carol", "new")).get("/api/user/").status_code == 200
+
+
+# Each gives access, or ends that of others; what they answer once the password is another one.
+GIVING: dict[str, tuple[str, dict[str, str], int]] = {
+    "login": ("/api/user/login", {"username": "dave", "password": "dave-pw"}, 400),
+    "change": ("/api/user/password", {"password": "dave-pw", "new_password": "mine"}, 400),
+    "token": ("/api/user/tokens", {"name": "kept", "scope": "read"}, 401),
+}
+
+
+@pytest.mark.parametrize("kind", GIVING)
+def test_an_old_password_gives_nothing_that_lasts(server: Running, kind: str) -> None:
+    """A password that changes after it was checked opens no session, and makes no token."""
+    path, body, status = GIVING[kind]
+    client = server.user("dave")
+    with ThreadPoolExecutor(1) as threads, turn_to_write(server.data) as database:
+        waiting = threads.submit(client.post, path, json=body)
+        time.sleep(0.5)  # it has checked the password, and waits for its turn to write
+        assert not waiting.done()
+        other = "(SELECT password_hash FROM users WHERE username = 'admin')"
+        database.execute(f"UPDATE users SET password_hash = {other} WHERE username = 'dave'")
+        database.execute(
+            "DELETE FROM sessions WHERE user_id = (SELECT id FROM users WHERE username = 'dave')"
+        )
+    answer = waiting.result()
+    assert (answer.status_code, answer.json()["success"]) == (status, False)
+    assert "set-cookie" not in answer.headers
+    assert server.client(auth=("dave", "admin-pw")).get("/api/user/").status_code == 200
+    with server.database() as database:
+        own = "user_id = (SELECT id FROM users WHERE username = 'dave')"
+        for table in ("sessions", "tokens"):
+            found = database.execute(f"SELECT count(*) FROM {table} WHERE {own}").fetchone()
+            assert found == (0,), table
+    back = {"password": "admin-pw", "new_password": "dave-pw"}
+    auth = ("dave", "admin-pw")
+    assert server.client(auth=auth).post("/api/user/password", json=back).status_code == 200
 
 
 def test_basic_is_quick_after_the_first_request(server: Running) -> None:

@@ -9,7 +9,7 @@ import hmac
 import secrets
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
@@ -29,6 +29,7 @@ SESSION_MS = SESSION_DAYS * 24 * 3600 * 1000
 # A page-after-page reading with Basic would spend 50 ms of CPU a request on argon2.
 BASIC_SECONDS = 60.0
 BASIC_ENTRIES = 1024
+CALLER = (users.c.id, users.c.username, users.c.is_admin, users.c.password_hash)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class Caller:
     username: str
     is_admin: bool
     scope: str | None = None  # of an API token; None: all that the user may do
+    # What the cookie or the password was good for: `user.still_has` tells whether it still is.
+    password_hash: str = field(default="", repr=False)
 
 
 class Sessions:
@@ -95,7 +98,9 @@ class Sessions:
         found = self._by_cookie(cookie) if cookie else None
         if found is None and authorization:
             found = self._by_basic(authorization, address)
-        return None if found is None else Caller(found.id, found.username, found.is_admin)
+        if found is None:
+            return None
+        return Caller(found.id, found.username, found.is_admin, password_hash=found.password_hash)
 
     def _token(self, cookie: str) -> str | None:
         try:
@@ -108,7 +113,7 @@ class Sessions:
         if token is None:
             return None
         asked = (
-            select(users.c.id, users.c.username, users.c.is_admin)
+            select(*CALLER)
             .join(sessions, sessions.c.user_id == users.c.id)
             .where(sessions.c.token_hash == _digest(token))
             .where(sessions.c.created_at >= now_ms() - SESSION_MS, users.c.deleted == false())
@@ -122,9 +127,10 @@ class Sessions:
             return None
         name, password = given
         with self._store.read() as connection:
-            asked = select(users.c.id, users.c.username, users.c.is_admin, users.c.password_hash)
             row = connection.execute(
-                asked.where(users.c.username_folded == fold(name), users.c.deleted == false())
+                select(*CALLER).where(
+                    users.c.username_folded == fold(name), users.c.deleted == false()
+                )
             ).first()
         stored = row.password_hash if row is not None else None
         if stored is not None and self._basic.holds(stored, password):

@@ -42,6 +42,16 @@ def by_name(connection: Connection, username: str) -> Row[Any] | None:
     return connection.execute(asked).first()
 
 
+def still_has(connection: Connection, user_id: int, password_hash: str) -> bool:
+    """Whether this is the user's password hash now, too.
+
+    For a transaction that gives access: the password was checked before it, and may have been
+    changed meanwhile to end the access of whoever knew it.
+    """
+    asked = select(users.c.password_hash).where(users.c.id == user_id, users.c.deleted == false())
+    return bool(connection.execute(asked).scalar() == password_hash)
+
+
 def nobody(connection: Connection) -> bool:
     """Whether there has never been a user: the next one will be the administrator."""
     return connection.execute(select(func.count()).select_from(users)).scalar_one() == 0

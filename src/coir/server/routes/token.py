@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from coir.server import tokens, wire
+from coir.server import tokens, user, wire
 from coir.server.access import SignedIn
-from coir.server.answers import answer
+from coir.server.answers import answer, unauthorized
 from coir.server.parameters import Body, integer, required_text
 from coir.server.state import state_of
 
@@ -28,6 +28,8 @@ def create(request: Request, caller: SignedIn, body: Body) -> Response:
     scope = tokens.checked_scope(required_text(body, "scope"))
     days = tokens.checked_days(integer(body, "days", tokens.DEFAULT_DAYS) or 0)
     with state_of(request).store.write() as connection:
+        if not user.still_has(connection, caller.id, caller.password_hash):
+            raise unauthorized()
         text, row = tokens.create(connection, caller.id, name, scope, days)
     return answer({"success": True, "token": text} | wire.token(row))
 

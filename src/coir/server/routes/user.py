@@ -22,6 +22,7 @@ FIRST = (
     "localhost, or run `coir admin users create NAME`."
 )
 
+UNKNOWN = "Could not authenticate user"
 WRONG = "Password does not match current passowrd"  # so spelled by the original
 
 
@@ -66,9 +67,11 @@ def login(request: Request, body: Body) -> Response:
     right = state.passwords.verify(None if row is None else row.password_hash, text)
     if row is None or not right:
         state.attempts.failed(username, address(request))
-        raise unsuccessful("Could not authenticate user")
+        raise unsuccessful(UNKNOWN)
     state.attempts.succeeded(username, address(request))
     with state.store.write() as connection:
+        if not user.still_has(connection, row.id, row.password_hash):
+            raise unsuccessful(UNKNOWN)
         return _signed_in(request, connection, row)
 
 
@@ -103,6 +106,8 @@ def password(request: Request, body: Body, caller: SignedIn) -> Response:
         raise unsuccessful(WRONG)
     hashed = state.passwords.hash(new)
     with state.store.write() as connection:
+        if not user.still_has(connection, caller.id, row.password_hash):
+            raise unsuccessful(WRONG)
         user.set_password(connection, caller.id, hashed)
         connection.execute(
             update(users).where(users.c.id == caller.id).values(password_changed=True)
