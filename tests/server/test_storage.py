@@ -128,6 +128,29 @@ class StorageContract:
             assert not storage.exists("/datasets/one/a/x.jpg")
         assert list(storage.walk("one")) == []
 
+    def test_hiding(self, storage: Storage) -> None:
+        """A file that was put aside is found by no walk; it comes back, but replaces nothing."""
+        path = "/datasets/one/a/x.jpg"
+        self.kept(storage, "one", "a/x.jpg")
+        for _ in range(2):
+            storage.hide(path, 7)
+        assert list(storage.walk("one")) == []
+        assert not storage.exists(path)
+        for _ in range(2):
+            storage.unhide(path, 7)
+        assert storage.exists(path)
+        storage.hide(path, 7)
+        storage.unhide(path, 8)
+        assert not storage.exists(path)
+        self.kept(storage, "one", "a/x.jpg")
+        storage.unhide(path, 7)
+        for _ in range(2):
+            storage.remove_hidden(path, 7)
+        assert storage.exists(path)
+        storage.remove(path)
+        storage.unhide(path, 7)
+        assert not storage.exists(path)
+
     def test_what_is_not_there(self, storage: Storage) -> None:
         """A file, or a dataset, that is not there is told as such."""
         asked: list[Callable[[str], object]] = [storage.open, storage.file]
@@ -168,6 +191,13 @@ class StorageContract:
         self.kept(storage, "one", "x.jpg")
         storage.retire("one", 2)
         storage.retire("one", 3)  # what is not there is no mistake
+        storage.reinstate("one", 3)
+        storage.reinstate("one", 2)
+        assert storage.exists("/datasets/one/x.jpg")
+        storage.reinstate("one", 1)  # nothing is replaced
+        storage.retire("one", 2)
+        storage.reinstate("one", 1)
+        assert storage.exists("/datasets/one/x.jpg")
 
     def test_halves_of_exports_are_swept(self, storage: Storage) -> None:
         """What an export that was killed had written is removed, whole ones stay."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
@@ -203,6 +204,42 @@ def test_a_removed_dataset_leaves_nothing_to_the_next(own: Running, admin: httpx
         for table in ("images", "annotations"):
             rows = database.execute(f"SELECT count(*) FROM {table} WHERE dataset_id=?", (dataset,))
             assert rows.fetchone() == (0,)
+
+
+# What keeps a transaction from ending that removes a thing: its last step fails, and its files are
+# then as those of a server that is killed there.
+REFUSING = {
+    "image": "CREATE TABLE held (it integer REFERENCES images (id) {})",
+    "dataset": "CREATE TABLE held (it text REFERENCES datasets (name) {})",
+}
+
+
+def test_a_removal_that_does_not_end_takes_nothing(data: Path) -> None:
+    """Files are put aside before a removal commits: where it does not, they come back with what
+    is restored, and a removal that is tried again goes to its end."""
+    server = Running(data)
+    admin = server.user("admin")
+    dataset = created(admin, "kept")
+    image = uploaded(admin, dataset, "x.jpg").json()
+    file = server.directory("kept") / "x.jpg"
+    content = file.read_bytes()
+    for kind, number, value in (("image", image, image), ("dataset", dataset, "kept")):
+        admin.delete(f"/api/{kind}/{number}")
+        with server.database() as database:
+            database.execute(REFUSING[kind].format("DEFERRABLE INITIALLY DEFERRED"))
+            database.execute("INSERT INTO held VALUES (?)", (value,))
+        for _ in range(2):
+            assert asked(admin, "DELETE", kind, number) == 500
+            assert not file.exists()
+        with server.database() as database:
+            database.execute("DROP TABLE held")
+        assert asked(admin, "POST", kind, number) == 200
+        assert file.read_bytes() == content
+    assert admin.get(f"/api/image/{image}").status_code == 200
+    admin.delete(f"/api/image/{image}")
+    assert asked(admin, "DELETE", "image", image) == 200
+    assert list(server.directory("kept").iterdir()) == []
+    server.end()
 
 
 def test_a_deletion_without_a_moment_is_listed(own: Running, admin: httpx.Client) -> None:

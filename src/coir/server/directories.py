@@ -96,10 +96,26 @@ class Directories:
 
         Raises `OutsideError`.
         """
-        name, *relative = segments(logical.removeprefix(LOGICAL_ROOT))
-        folder = self._inside(name, self._base(name).joinpath(*relative[:-1]))
         with suppress(FileNotFoundError):
-            (folder / relative[-1]).unlink()
+            self._named(logical).unlink()
+
+    def hide(self, logical: str, key: int) -> None:
+        """Rename a file to a hidden name in its folder; of a link the link."""
+        place = self._named(logical)
+        with suppress(FileNotFoundError):
+            place.rename(_hidden(place, key))
+
+    def unhide(self, logical: str, key: int) -> None:
+        """Rename it back, unless the name is taken."""
+        place = self._named(logical)
+        with suppress(FileNotFoundError):
+            if not os.path.lexists(place):
+                _hidden(place, key).rename(place)
+
+    def remove_hidden(self, logical: str, key: int) -> None:
+        """Remove a file by its hidden name."""
+        with suppress(FileNotFoundError):
+            _hidden(self._named(logical), key).unlink()
 
     def retire(self, dataset_name: str, dataset_id: int) -> None:
         """Move a dataset's directory to where no dataset can be: a new one begins empty."""
@@ -107,6 +123,13 @@ class Directories:
         place.mkdir(mode=0o700, exist_ok=True)
         with suppress(FileNotFoundError):
             self._base(dataset_name).rename(place / f"{dataset_id}")
+
+    def reinstate(self, dataset_name: str, dataset_id: int) -> None:
+        """Move it back, unless the name is taken."""
+        place = self._base(dataset_name)
+        with suppress(FileNotFoundError):
+            if not os.path.lexists(place):
+                (self._root / REMOVED / f"{dataset_id}").rename(place)
 
     def subdirectories(self, dataset_name: str, relative: list[str]) -> list[str]:
         """The names of the folders in a folder that a scan would enter, sorted.
@@ -146,6 +169,11 @@ class Directories:
     def _base(self, dataset_name: str) -> Path:
         return self._root / checked_name(dataset_name)
 
+    def _named(self, logical: str) -> Path:
+        """The place of a file: its folder's real path, and its own name, which may be a link's."""
+        name, *relative = segments(logical.removeprefix(LOGICAL_ROOT))
+        return self._inside(name, self._base(name).joinpath(*relative[:-1])) / relative[-1]
+
     def _inside(self, dataset_name: str, path: Path) -> Path:
         """The real path, if it lies in the dataset's directory, which itself is no link."""
         base = self._root.resolve() / dataset_name
@@ -156,6 +184,10 @@ class Directories:
         if real != base and base not in real.parents:
             raise OutsideError("The path leads out of the dataset.")
         return real
+
+
+def _hidden(place: Path, key: int) -> Path:
+    return place.with_name(f"{HIDDEN}removed-{key}")
 
 
 class Incoming:

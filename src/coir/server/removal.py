@@ -16,11 +16,14 @@ def _annotation(connection: Connection, _: Storage, row: Row[Any]) -> None:
 
 
 def _image(connection: Connection, folders: Storage, row: Row[Any]) -> None:
-    """The file goes too, or the next scan would bring the image back."""
+    """The file goes too, or the next scan would bring the image back.
+
+    Until the rows are gone for good it is only hidden, and comes back with the image.
+    """
     connection.execute(delete(annotations).where(annotations.c.image_id == row.id))
     connection.execute(delete(images).where(images.c.id == row.id))
     try:
-        folders.remove(row.path)
+        folders.hide(row.path, row.id)
     except (OutsideError, OSError) as error:
         raise refused(f"The file of this image cannot be removed: {_reason(error)}.") from None
 

@@ -77,6 +77,9 @@ class Storage(Protocol):
     def retire(self, dataset_name: str, dataset_id: int) -> None:
         """Put a dataset's files aside: a new one of its name begins empty."""
 
+    def reinstate(self, dataset_name: str, dataset_id: int) -> None:
+        """Bring back what was put aside by a removal that did not come to its end."""
+
     def subdirectories(self, dataset_name: str, relative: list[str]) -> list[str]:
         """The names of the folders in a folder that a walk would enter, sorted."""
 
@@ -97,6 +100,15 @@ class Storage(Protocol):
 
     def remove(self, logical: str) -> None:
         """Remove a file. One that is not there is no mistake."""
+
+    def hide(self, logical: str, key: int) -> None:
+        """Put a file aside under a key: no walk finds it. One that is not there is no mistake."""
+
+    def unhide(self, logical: str, key: int) -> None:
+        """Give a file that was put aside its name again, unless another one has it."""
+
+    def remove_hidden(self, logical: str, key: int) -> None:
+        """Remove a file that was put aside. One that is not there is no mistake."""
 
     def sweep_exports(self, dataset_name: str) -> None:
         """Remove what exports that were killed left half-written. Only while none is written."""

@@ -78,15 +78,22 @@ def listed(request: Request, caller: SignedIn) -> Response:
 @router.post("/")
 def restore(request: Request, caller: SignedIn, target: Named) -> Response:
     """Bring a deleted thing back."""
-    with state_of(request).store.write() as connection:
+    state = state_of(request)
+    folders = state.folders
+    with state.store.write() as connection:
         row = target.row(connection, restorable(caller, target.table))
         connection.execute(
             update(target.table)
             .where(target.table.c.id == row.id)
             .values(deleted=False, deleted_date=None)
         )
+        # What a removal had put aside that was killed before its end, or could not be written down.
         if target.table is annotations:
             counters.refresh(connection, row.image_id)
+        elif target.table is images:
+            folders.unhide(row.path, row.id)
+        elif target.table is datasets:
+            folders.reinstate(row.name, row.id)
     return answer({"success": True})
 
 
@@ -103,6 +110,8 @@ def remove(request: Request, caller: SignedIn, target: Named) -> Response:
             begun = removing.begin(connection, state.jobs, state.folders, row, caller.id)
         else:
             removal.REMOVE[target.kind](connection, state.folders, row)
+    if target.table is images:
+        state.folders.remove_hidden(row.path, row.id)
     if begun is not None:
         state.jobs.call(begun)
     return answer({"success": True})
