@@ -12,9 +12,11 @@ import httpx2 as httpx
 import pytest
 
 from coco.checking import problems
+from coir.server.edge import MULTIPART_BYTES
 
 from .databases import Place, Postgres
 from .running import Running, completed, created, job_of, uploaded
+from .serving import Serving
 
 RING = [10, 10, 40, 10, 40, 40, 10, 40]
 MASK = {"size": [64, 96], "counts": [64 * 10 + 10, 30, 64 * 86 - 40]}
@@ -405,3 +407,29 @@ def test_killed_import_writes_all_or_nothing(data: Path) -> None:
         for table in ("staged_annotations", "staged_categories"):
             assert database.execute(f"SELECT count(*) FROM {table}").fetchone()[0] == 0
     server.end()
+
+
+def test_a_file_above_the_limit_is_refused(data: Path) -> None:
+    """A file larger than the setting is refused with 413, whether or not its length is told, and
+    leaves nothing behind: no job, no file, no annotation. One below it is taken."""
+    server = Serving(data, "--max-coco-bytes", "1000")
+    admin = server.user("admin")
+    dataset = created(admin, "limited", categories=["cat"])
+    uploaded(admin, dataset, "x.jpg")
+    small = json.dumps(file_of({"bbox": [1, 2, 3, 4]})).encode()
+    assert len(small) < 1000
+    large = small + b" " * 1000 + b" " * MULTIPART_BYTES
+    file = {"coco": ("c.json", large, "application/json")}
+    for route in ("coco", "export"):
+        made = admin.build_request("POST", f"/api/dataset/{dataset}/{route}", files=file)
+        pieces = iter([made.read()[:5000], made.read()[5000:]])
+        told = {"Content-Type": made.headers["Content-Type"]}
+        for answer in (admin.send(made), admin.post(made.url, content=pieces, headers=told)):
+            assert answer.status_code == 413
+            assert "larger" in answer.json()["message"]
+        assert admin.get("/api/tasks/").json() == []
+        assert list((data / "imports").iterdir()) == []
+    assert whole(admin, dataset)["annotations"] == []
+    job_of(admin, sent(admin, dataset, small))
+    assert len(whole(admin, dataset)["annotations"]) == 1
+    assert server.end()[0] == 0
