@@ -37,9 +37,10 @@ from coir.errors import (
     PermissionDenied,
 )
 from coir.server.operations import OPERATIONS
-from server.running import picture
+from server.running import Running, created, picture, uploaded
+from server.serving import modelled
 
-from .serving import Serving, serving
+from .serving import serving
 
 # What a user calls for each route that the server has.
 CALLS: dict[tuple[str, str], Any] = {
@@ -115,8 +116,8 @@ WITHOUT = {
     ("POST", "/api/dataset/{dataset_id}/generate"): "it fetches nothing any more, from nowhere",
     ("POST", "/api/dataset/{dataset_id}/export"): "the same as .../coco under another name",
 }
-# Refused on a server without models, and for a job that is completed: that they were asked is
-# what can be shown.
+# Refused on a server without models, and for a job that is completed; `test_what_needs_more` has
+# both.
 REFUSED = {("POST", "/api/model/dextr/{image_id}"), ("POST", "/api/tasks/{task_id}/cancel")}
 
 SQUARE = [[10.0, 10.0, 40.0, 10.0, 40.0, 40.0, 10.0, 40.0]]
@@ -182,7 +183,7 @@ async def whole(pieces: Any) -> bytes:
 class Twin:
     """One kind of server: how it is connected to, and what it was asked so far."""
 
-    def __init__(self, serving: Serving, *, asynchronous: bool) -> None:
+    def __init__(self, serving: Running, *, asynchronous: bool) -> None:
         self.serving = serving
         self.asynchronous = asynchronous
         self.asked: dict[tuple[str, str], set[int]] = {}
@@ -522,6 +523,45 @@ def test_every_call_works(kind: str, tmp_path: Path) -> None:
     noted = twin.routes() | {("GET", "/api/info/")}
     assert CALLS.keys() - noted == REFUSED
     assert twin.refused() >= REFUSED
+
+
+async def _models_and_waiting_jobs(twin: Twin, image: int) -> None:
+    async with twin.opened("admin") as server:
+        points = [(1, 2), (3, 4.5), (5, 6), (7, 8)]
+        (outline,) = await done(server.models.dextr(image, points, padding=7, threshold=9))
+        assert outline == [1, 2, 3, 4.5, 30, 20, 7, 9]
+        (outline,) = await done(server.models.dextr(image, points))
+        assert outline[-2:] == [50, 80]
+        found = await done(server.models.maskrcnn(picture(30, 20), name="a.jpg"))
+        assert found == {"images": [{"width": 30, "mode": "RGB"}]}
+        cats = await done(server.dataset("cats"))
+        started = await done(cats.scan_folder())
+        assert not (await done(server.jobs.get(started.id))).completed
+        assert await done(server.jobs.cancel(started.id)) is None
+        job = await done(server.jobs.get(started.id))
+        assert (job.completed, job.warnings, job.errors) == (True, 1, 0)
+        assert (await done(server.jobs.log(started.id)))[-1].endswith("Cancelled.")
+
+
+@pytest.fixture(scope="module")
+def richer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, int]]:
+    """A server with models and an image, whose jobs wait for a worker."""
+    running = modelled(tmp_path_factory.mktemp("richer"), "--no-jobs")
+    admin = running.user("admin")
+    yield running, uploaded(admin, created(admin, "cats"), "x.jpg", picture(30, 20)).json()
+    running.signal()
+    assert running.ended() == 0
+    assert "Traceback" not in running.log()
+
+
+@pytest.mark.parametrize("kind", ["synchronous", "asyncio", "trio"])
+def test_what_needs_more(kind: str, richer: tuple[Running, int]) -> None:
+    """A server with models outlines and finds; a job that has not begun is cancelled."""
+    running, image = richer
+    twin = Twin(running, asynchronous=kind != "synchronous")
+    backend = "asyncio" if kind == "synchronous" else kind
+    _run(lambda: _models_and_waiting_jobs(twin, image), backend)
+    assert twin.routes() >= REFUSED
 
 
 def test_both_servers_have_the_same_calls() -> None:

@@ -11,10 +11,19 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from .databases import Postgres
 from .running import START_SECONDS, Running
 
 END_SECONDS = 30
+MODEL = """
+def outline(picture, points, padding, threshold):
+    return [[*points[0], *points[1], *picture.size, padding, threshold]]
+
+def found(picture):
+    return {"images": [{"width": picture.width, "mode": picture.mode}]}
+"""
 
 
 class Serving(Running):
@@ -65,3 +74,18 @@ class Serving(Running):
         self._process.stdout.close()
         self.alive.discard(self)
         return code
+
+
+def modelled(folder: Path, *options: str) -> Serving:
+    """A server beside which a package with models is installed: its entry points name `MODEL`."""
+    place = folder / "package"
+    about = place / "some_models-1.dist-info"
+    about.mkdir(parents=True)
+    (place / "some_models.py").write_text(MODEL)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: some-models\nVersion: 1\n")
+    (about / "entry_points.txt").write_text(
+        "[coir.models]\ndextr = some_models:outline\nmaskrcnn = some_models:found\n"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(place), prepend=":")
+        return Serving(folder / "data", *options)

@@ -8,31 +8,13 @@ import httpx2 as httpx
 import pytest
 
 from .running import created, picture, uploaded
-from .serving import Serving
-
-MODEL = """
-def outline(picture, points, padding, threshold):
-    return [[*points[0], *points[1], *picture.size, padding, threshold]]
-
-def found(picture):
-    return {"images": [{"width": picture.width, "mode": picture.mode}]}
-"""
+from .serving import modelled
 
 
 @pytest.fixture(scope="module")
 def admin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """The administrator of a server beside which a package with models is installed."""
-    place = tmp_path_factory.mktemp("package")
-    (place / "some_models.py").write_text(MODEL)
-    about = place / "some_models-1.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: some-models\nVersion: 1\n")
-    (about / "entry_points.txt").write_text(
-        "[coir.models]\ndextr = some_models:outline\nmaskrcnn = some_models:found\n"
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(place), prepend=":")
-        server = Serving(tmp_path_factory.mktemp("models") / "data")
+    server = modelled(tmp_path_factory.mktemp("models"))
     yield server.user("admin")
     server.signal()
     assert server.ended() == 0
