@@ -8,8 +8,8 @@ import pytest
 from .databases import KINDS, SQLITE, Files, Place, Postgres
 from .running import Running
 
-# What is the same on every database: files, pictures, paths, documents.
-ONCE = {"test_images", "test_models", "test_openapi", "test_scanning", "test_security"}
+# What no database takes part in.
+ONCE = {"test_openapi"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -7,7 +7,6 @@ import io
 import struct
 import warnings
 import zlib
-from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -23,6 +22,7 @@ from coir.server.renditions import Renditions
 from coir.server.settings import Settings
 from coir.server.storage import Stamp
 
+from .databases import Postgres
 from .running import Running, created, picture, scanned, uploaded
 
 
@@ -285,7 +285,8 @@ def test_fields_select_columns(admin: httpx.Client, dataset: int) -> None:
 
 def test_upload_above_the_limit_is_refused(data: Path) -> None:
     """An upload larger than the setting is refused with 413, and leaves nothing behind."""
-    app = create_app(replace(Settings.of(data), max_upload_bytes=1000))
+    database = Postgres.urls.get(data, "")
+    app = create_app(Settings.of(data, database=database, max_upload_bytes=1000))
 
     async def ask() -> list[httpx.Response]:
         transport = httpx.ASGITransport(app=app)
