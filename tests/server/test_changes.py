@@ -26,7 +26,7 @@ from coir.server.store.migration import migrate
 from coir.server.store.tables import annotations, categories, changes, datasets, images, users
 
 from .databases import Place, Postgres
-from .running import Running, created, job_of, scanned, uploaded
+from .running import Running, created, job_of, picture, scanned, uploaded
 
 Entry = tuple[str, str, int]
 
@@ -215,6 +215,74 @@ def test_pages_join_without_a_seam(admin: httpx.Client) -> None:
     assert [one["id"] for one in small.next(limit=2)] == made
     assert [one["id"] for one in large.next(limit=7)] == made
     assert small.entries() == large.entries() == []
+
+
+ROUNDS = 5
+
+
+class Timed:
+    """Somebody who changes a dataset, and notes when each entry was asked for and answered."""
+
+    def __init__(self, client: httpx.Client, dataset: int, image: int, name: str) -> None:
+        self.client, self.dataset, self.image, self.name = client, dataset, image, name
+        self.moments: dict[Entry, tuple[float, float]] = {}
+
+    def work(self) -> None:
+        for number in range(ROUNDS):
+            given = {"image_id": self.image}
+            mark = self._timed("annotation", "created", "POST", "annotation/", json=given)["id"]
+            path, color = f"annotation/{mark}", {"color": "red"}
+            self._timed("annotation", "changed", "PUT", path, mark, json=color)
+            file = {"image": (f"{self.name} {number}.jpg", picture(), "image/jpeg")}
+            where = f"image/?dataset_id={self.dataset}"
+            self._timed("image", "created", "POST", where, files=file)
+            self._timed("annotation", "deleted", "DELETE", path, mark)
+
+    def _timed(
+        self, kind: str, change: str, method: str, path: str, number: int = 0, **more: Any
+    ) -> Any:
+        asked = time.monotonic()
+        body = done(self.client.request(method, f"/api/{path}", **more))
+        made = body["id"] if kind == "annotation" and not number else body
+        self.moments[kind, change, number or made] = (asked, time.monotonic())
+        return body
+
+
+def test_entries_are_in_the_order_of_the_commits(data: Path) -> None:
+    """While many write at once through two servers, what was committed before another change was
+    asked for stands before it, and what got a larger id behind what got a smaller one."""
+    servers = [Running(data), Running(data)]
+    admin = servers[0].user("admin")
+    dataset = created(admin, "busy")
+    image = done(uploaded(admin, dataset, "a.jpg"))
+    follower = Following(servers[1].client(cookies=dict(admin.cookies)), dataset)
+    afterwards = Following(admin, dataset, follower.cursor)
+    writers = [
+        Timed(servers[n % 2].client(cookies=dict(admin.cookies)), dataset, image, f"{n}")
+        for n in range(6)
+    ]
+    threads = [threading.Thread(target=writer.work) for writer in writers]
+    for thread in threads:
+        thread.start()
+    told: list[Entry] = []
+    while any(thread.is_alive() for thread in threads):
+        told += follower.entries()
+    told += follower.entries()
+    assert afterwards.entries() == told
+    moments = {entry: when for writer in writers for entry, when in writer.moments.items()}
+    told = [entry for entry in told if entry in moments]
+    assert sorted(told) == sorted(moments)
+    assert len(told) == 6 * ROUNDS * 4
+    begun = 0.0
+    for entry in told:
+        asked, answered = moments[entry]
+        assert answered > begun, f"{entry} stands behind what was asked for when it was there"
+        begun = max(begun, asked)
+    for kind in ("annotation", "image"):
+        ids = [one for what, change, one in told if (what, change) == (kind, "created")]
+        assert ids == sorted(ids)
+    for server in servers:
+        assert server.end() == (0, "", "")
 
 
 @pytest.mark.parametrize(
