@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import re
 from http.cookies import SimpleCookie
 from typing import Any
 
 import httpx2 as httpx
+from PIL import Image
 
 from .scene import Exchange
 
@@ -23,6 +25,8 @@ UNDETERMINED = {
 CUT = re.compile(r"…\((\d+) elements in all\)")
 STAMP = re.compile(r"^\[\d\d-\d\d-\d{4} \d\d:\d\d:\d\d\]")
 EXPORT = re.compile(r"coco-\d+\.\d+\.json")
+# Of the picture in the scene, which the recorded bytes do not show; and of what fits into a box.
+WHOLE, SIZES = (96, 64), {"get.thumbnail": (50, 33)}
 # Of images, the order in which the original's scan met the files decides which has which id.
 BY_NAME, BY_ID, NEITHER = ({"id"}, {"file_name", "path", "annotated", "num_annotations"}, {"*"})
 
@@ -37,8 +41,7 @@ def differences(exchange: Exchange, answer: httpx.Response) -> list[str]:
         loose = _loose(exchange)
         found += _values("body", recorded["json"], answer.json(), loose)
     elif recorded.get("bytes_head_hex"):
-        if not answer.content.hex().startswith(recorded["bytes_head_hex"][:6]):
-            found.append("the picture's kind")
+        found += _picture(exchange, answer)
     elif recorded["status"] == 404 and answer.text != recorded["text"]:
         found.append("the HTML of the 404")
     return found
@@ -62,6 +65,21 @@ def _headers(exchange: Exchange, answer: httpx.Response) -> list[str]:
     return found + _cookie("Set-Cookie" in recorded, answer.headers.get("Set-Cookie"))
 
 
+def _picture(exchange: Exchange, answer: httpx.Response) -> list[str]:
+    """A whole picture, of the kind that it begins as and is said to be, in its size."""
+    recorded, found = exchange["response"], []
+    if not answer.content.hex().startswith(recorded["bytes_head_hex"]):
+        found.append(f"the first bytes: {answer.content[:16].hex()}")
+    with Image.open(io.BytesIO(answer.content)) as shown:
+        shown.load()  # raises for one that is cut
+        if shown.get_format_mimetype() != recorded["headers"]["Content-Type"]:
+            found.append(f"the picture's kind: {shown.format}")
+        wanted = SIZES.get(exchange["name"], WHOLE)
+        if shown.size != wanted:
+            found.append(f"the picture's size: {shown.size}, not {wanted}")
+    return found
+
+
 def _path(url: str) -> str:
     return url.partition("://")[2].partition("/")[2]
 
@@ -80,6 +98,8 @@ def _loose(exchange: Exchange) -> set[str]:
     """Which values of images the record does not determine."""
     if exchange["section"] == "annotator":
         return BY_ID | {"previous", "next"}
+    if exchange["section"] == "export":
+        return {"file_name", "path"}
     if exchange["section"] in ("image", "annotation"):
         return BY_ID - {"annotated"} | {"category_ids"}
     if exchange["section"] == "undo":  # which image has the id, and how long ago it was
@@ -115,11 +135,11 @@ def _values(where: str, recorded: Any, answered: Any, loose: set[str]) -> list[s
 def _objects(
     where: str, recorded: dict[str, Any], answered: dict[str, Any], loose: set[str]
 ) -> list[str]:
-    if list(recorded) != list(answered):
-        return [f"{where}: keys {list(answered)}, recorded {list(recorded)}"]
-    found = []
+    found = _keys(where, recorded, answered)
     is_image = "file_name" in recorded or "instance" in recorded
     for name, value in recorded.items():
+        if name not in answered:
+            continue
         free = name in UNDETERMINED or (is_image and (name in loose or "*" in loose))
         if free and not (value is None or isinstance(value, (dict, list))):
             if type(value) is not type(answered[name]):
@@ -129,12 +149,24 @@ def _objects(
     return found
 
 
+def _keys(where: str, recorded: dict[str, Any], answered: dict[str, Any]) -> list[str]:
+    found = [f"{where}.{name}: not there" for name in recorded if name not in answered]
+    found += [f"{where}.{name}: new" for name in answered if name not in recorded]
+    if not found and list(recorded) != list(answered):
+        found = [f"{where}: keys {list(answered)}, recorded {list(recorded)}"]
+    return found
+
+
 def _lists(where: str, recorded: list[Any], answered: list[Any], loose: set[str]) -> list[str]:
     length = len(recorded)
     if recorded and isinstance(recorded[-1], str) and (cut := CUT.fullmatch(recorded[-1])):
         recorded, length = recorded[:-1], int(cut[1])
     if len(answered) != length:
-        return [f"{where}: {len(answered)} elements, recorded {length}"]
+        found = [f"{where}: {len(answered)} elements, recorded {length}"]
+        if recorded and isinstance(recorded[0], dict):  # which ones they are is not known here
+            for number, other in enumerate(answered):
+                found += _keys(f"{where}[{number}]", recorded[0], other)
+        return found
     found = []
     for number, (value, other) in enumerate(zip(recorded, answered, strict=False)):
         found += _values(f"{where}[{number}]", value, other, loose)
