@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 import threading
 from pathlib import Path
 
@@ -91,12 +93,67 @@ def test_what_cannot_be_read_is_logged_and_left_out(
     assert str(server.data) not in log
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_unreadable_folder_is_a_warning(server: Running, admin: httpx.Client) -> None:
-    """A folder without permission is logged and left out."""
+# From <linux/capability.h>: what lets root pass over the permissions of files.
+CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, VERSION_3 = 1, 2, 0x20080522
+
+
+def _bound_by_permissions() -> None:
+    """Of root take what lets it read all files; others cannot to begin with."""
+    if os.geteuid() != 0:
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    header = (ctypes.c_uint32 * 2)(VERSION_3, 0)
+    held = (ctypes.c_uint32 * 6)()  # twice: what is effective, permitted, inheritable
+    assert libc.capget(header, held) == 0
+    held[0] &= ~(1 << CAP_DAC_OVERRIDE | 1 << CAP_DAC_READ_SEARCH)
+    assert libc.capset(header, held) == 0
+
+
+class Bound(Running):
+    """A server that may not read what its user may not."""
+
+    prepare = staticmethod(_bound_by_permissions)
+
+
+@pytest.mark.skipif(
+    os.geteuid() == 0 and sys.platform != "linux", reason="root is bound on Linux only"
+)
+def test_what_may_not_be_read_is_a_warning(tmp_path: Path) -> None:
+    """Folders and files without permission are logged and left out; images in them have
+    neither vanished nor moved to where their like is, and what is new is found once it may be
+    read."""
+    server = Bound(tmp_path / "data")
+    admin = server.user("admin")
     dataset, directory = created(admin, "closed"), server.directory("closed")
-    (directory / "closed").mkdir(mode=0)
-    assert scanned(admin, dataset)["warnings"] == 1
+    for folder, color in (("shut", "red"), ("dark", "blue")):
+        (directory / folder).mkdir()
+        (directory / folder / "x.jpg").write_bytes(picture(color=color))
+    assert scanned(admin, dataset)["warnings"] == 0
+    known = names(admin, dataset)
+    assert len(known) == 2
+    closed = {directory / "shut": 0, directory / "dark": 0o400, directory / "mine.jpg": 0}
+    for place in (directory / "shut" / "new.jpg", directory / "mine.jpg"):
+        place.write_bytes(picture())
+    for color in ("red", "blue"):
+        (directory / color).mkdir()
+        (directory / color / "x.jpg").write_bytes(picture(color=color))
+    for place, mode in closed.items():
+        place.chmod(mode)
+    job = scanned(admin, dataset)
+    log = logged(admin, job)
+    for place in closed:
+        place.chmod(0o700)
+    assert (job["warnings"], job["errors"]) == (3, 0)
+    for name in ("shut/", "dark/x.jpg", "mine.jpg"):
+        assert f"Skipped /datasets/closed/{name}: Permission denied" in log
+    assert str(tmp_path) not in log
+    copies = [f"/datasets/closed/{color}/x.jpg" for color in ("red", "blue")]
+    assert sorted(names(admin, dataset)) == sorted(known + copies)
+    page = admin.get(f"/api/dataset/{dataset}/data?vanished=true")
+    assert page.json()["total"] == 0
+    assert scanned(admin, dataset)["warnings"] == 0
+    assert len(names(admin, dataset)) == 6
+    assert server.end() == (0, "", "")
 
 
 def test_vanished_directory_is_an_error_of_the_job(server: Running, admin: httpx.Client) -> None:
