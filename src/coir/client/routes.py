@@ -185,18 +185,22 @@ def create_dataset(name: str, categories: Sequence[str] = ()) -> Operation[Datas
     return decoded(request, (yield request), DatasetInfo)
 
 
-def visible(dataset_id: int) -> Operation[None]:
+def visible(dataset_id: int) -> Operation[DatasetInfo]:
     """Make sure that the user may see a dataset: what else went wrong is real trouble.
+
+    Gives what the server tells of it now.
 
     Raises:
         DatasetNotFound: there is none that the user may see.
 
     """
     seen = yield from datasets()
-    if all(one.id != dataset_id for one in seen):
-        raise DatasetNotFound(
-            f"There is no dataset {dataset_id} that this user may see.", hint=_among(seen)
-        )
+    for one in seen:
+        if one.id == dataset_id:
+            return one
+    raise DatasetNotFound(
+        f"There is no dataset {dataset_id} that this user may see.", hint=_among(seen)
+    )
 
 
 def _among(seen: list[DatasetInfo]) -> str:

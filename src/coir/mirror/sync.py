@@ -211,9 +211,10 @@ class Sync:
     def _told(self) -> tuple[tuple[int, ...], list[CategoryInfo]]:
         """Which categories the dataset lists now, and all that there are."""
         self.counts.requests += 2
-        seen = self.transport.run(routes.datasets())
-        known = {one.id: one.categories for one in (self.dataset.info, *seen)}
-        return known[self.dataset.info.id], self.transport.run(routes.categories())
+        told = self.transport.run(routes.categories())
+        # Asked afterwards: who may not see the dataset any more may not see its categories, either.
+        now = self.transport.run(routes.visible(self.dataset.info.id))
+        return now.categories, told
 
     # -- doing --------------------------------------------------------------------------
 
