@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 import coir
 from client.serving import Serving
@@ -101,3 +105,18 @@ def on_disk(mirror: Mirror) -> set[str]:
     """All that lies below images/."""
     home = mirror.path / "images"
     return {str(one.relative_to(home)) for one in home.rglob("*") if not one.is_dir()}
+
+
+@contextmanager
+def mounted(folder: Path, *options: str) -> Iterator[None]:
+    """A disk of its own at a folder, where the system lets this user have one."""
+    folder.mkdir(exist_ok=True)
+    if os.geteuid() != 0 or not shutil.which("mount"):
+        pytest.skip("only root mounts")
+    done = subprocess.run(["mount", *options, str(folder)], check=False, capture_output=True)
+    if done.returncode:
+        pytest.skip(f"nothing can be mounted here: {done.stderr.decode().strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)

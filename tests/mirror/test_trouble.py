@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import resource
-import shutil
 import subprocess
 import sys
 import textwrap
@@ -20,7 +19,7 @@ from coir import connect
 from coir.errors import CoirError, ConnectionFailed, IncompleteSync
 from coir.mirror import Mirror, Options
 
-from .library import Library, held, on_disk, painted
+from .library import Library, held, mounted, on_disk, painted
 
 IDS = [1, 2, 3, 4, 5, 6]
 
@@ -136,27 +135,13 @@ def test_what_the_original_has_still_is_not_fetched(tmp_path: Path) -> None:
 # -- what a disk can do wrong -----------------------------------------------------------
 
 
-@contextmanager
-def _mounted(folder: Path, *options: str) -> Iterator[None]:
-    folder.mkdir(exist_ok=True)
-    if os.geteuid() != 0 or not shutil.which("mount"):
-        pytest.skip("only root mounts")
-    done = subprocess.run(["mount", *options, str(folder)], check=False, capture_output=True)
-    if done.returncode:
-        pytest.skip(f"nothing can be mounted here: {done.stderr.decode().strip()}")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
 def test_a_full_disk_is_told_and_the_sync_goes_on_later(library: Library, tmp_path: Path) -> None:
     """What came before stays; when there is space the next sync fetches the rest."""
     content = [painted(number) + os.urandom(400_000) for number in range(6)]
     ids = [library.upload(f"{number}.jpg", one) for number, one in enumerate(content)]
     full = tmp_path / "full"
     sized = ("-t", "tmpfs", "-o", "size=2500k", "none")
-    with _mounted(full, *sized), Mirror(full / "mirror") as mirror:
+    with mounted(full, *sized), Mirror(full / "mirror") as mirror:
         with pytest.raises(CoirError, match=r"No space left|is full") as caught:
             library.sync(mirror)
         assert "Free some space" in caught.value.hint
@@ -200,7 +185,7 @@ def test_a_folder_that_cannot_be_written_is_told(library: Library, tmp_path: Pat
     with Mirror(source / "m") as mirror:
         library.sync(mirror)
     library.upload("b.jpg", painted(2))
-    with _mounted(source / "m/images", "--bind", str(source / "m/images")):
+    with mounted(source / "m/images", "--bind", str(source / "m/images")):
         subprocess.run(["mount", "-o", "remount,ro,bind", str(source / "m/images")], check=True)
         with Mirror(source / "m") as mirror:
             with pytest.raises(CoirError, match=r"Read-only|cross-device") as caught:

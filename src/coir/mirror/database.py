@@ -215,7 +215,9 @@ def translated(path: Path) -> Iterator[None]:
 
 
 def _words(error: sqlite3.DatabaseError, path: Path) -> tuple[str, str]:
-    match getattr(error, "sqlite_errorcode", 0) & 0xFF:
+    code = getattr(error, "sqlite_errorcode", 0)
+    # Of the memory that connections share SQLite says so where no space for it is left.
+    match sqlite3.SQLITE_FULL if code == sqlite3.SQLITE_IOERR_SHMSIZE else code & 0xFF:
         case sqlite3.SQLITE_FULL:
             return f"The disk with {path} is full.", "Free some space, and run it again."
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:

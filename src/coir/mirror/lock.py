@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Iterator
@@ -29,14 +30,9 @@ def locked(path: Path) -> Iterator[None]:
         CoirError: the file cannot be written.
 
     """
-    try:
+    with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise CoirError(
-            f"{path} cannot be written: {error.strerror}.",
-            hint="Check who owns the folder, and its permissions.",
-        ) from error
     try:
         if not _taken(handle):
             owner = _noted(handle)
@@ -45,8 +41,9 @@ def locked(path: Path) -> Iterator[None]:
                 hint="Wait for it, or end it; then run the command again.",
                 pid=owner,
             )
-        os.truncate(handle, 0)
-        os.pwrite(handle, str(os.getpid()).encode(), 0)
+        with _writing(path):
+            os.truncate(handle, 0)
+            os.pwrite(handle, str(os.getpid()).encode(), 0)
         yield
         os.truncate(handle, 0)
     finally:
@@ -63,6 +60,20 @@ def holder(path: Path) -> int | None:
         return None if _take(handle) else _noted(handle) or 0
     finally:
         os.close(handle)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise CoirError(
+            f"{path} cannot be written: {error.strerror}.",
+            hint="Free some space, and run it again."
+            if full
+            else "Check who owns the folder, and its permissions.",
+        ) from error
 
 
 def _taken(handle: int) -> bool:

@@ -145,7 +145,7 @@ class Journal:
         except OSError as error:
             raise CoirError(
                 f"The progress could not be written to {self.path}: {error.strerror}.",
-                hint="Free some space or give --resume another place; what was kept is still good.",
+                hint="Free some space, and run it again; what was kept is still good.",
             ) from error
 
     def close(self, *, finished: bool) -> None:
