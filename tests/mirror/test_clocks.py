@@ -1,0 +1,128 @@
+"""Wall clocks that are set: what a mirror does goes by none, and what it tells is in order."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coir import MirrorBusy
+from coir.mirror import Limits, MaxDelete, Options
+from coir.mirror.lock import holder, locked
+
+from .test_lock import holding
+from .world import World, contents, files, world
+
+YEAR = 365 * 24 * 3600.0
+# A session's cookie lapses on the way, and some moments lie before 1970.
+SETTINGS = [40 * YEAR, -60 * YEAR, 0.0, 0.2 * YEAR, -0.2 * YEAR, 1 * YEAR]
+
+
+class Clock:
+    """The wall clock of this process, which can be set; others of its clocks cannot."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.ahead = 0.0
+        real = time.time
+        monkeypatch.setattr(time, "time", lambda: real() + self.ahead)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The wall clock."""
+    return Clock(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with world(tmp_path_factory.mktemp("clocks")) as first:
+        yield first
+
+
+class Interrupted(BaseException):
+    """What a person's Ctrl-C looks like."""
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["own", "original"])
+def test_a_clock_that_is_set_between_and_in_syncs(
+    running: World, tmp_path: Path, clock: Clock, plain: bool
+) -> None:
+    """A mirror holds what it would anyhow, and its history is in the order of its syncs."""
+    stage = World(running.running, tmp_path, f"set {plain}")
+    ids = [stage.upload() for _ in range(4)]
+    settings = itertools.cycle(SETTINGS)
+
+    def watch(phase: str, *_: Any) -> None:
+        clock.ahead = next(settings)
+
+    def interrupted(phase: str, *_: Any) -> None:
+        watch(phase)
+        if phase == "annotations":
+            raise Interrupted
+
+    with stage.mirror("m") as mirror, stage.reach(plain=plain) as dataset:
+        for step in range(4):
+            stage.annotate(ids[step], stage.own_categories[0])
+            stage.delete("image", stage.upload(f"{step} gone.jpg"))
+            stage.upload(f"{step} stays.jpg")
+            with suppress(Interrupted):
+                mirror.sync(dataset, options=Options(recheck=1), watch=interrupted)
+            report = mirror.sync(dataset, options=Options(recheck=1), watch=watch)
+            assert 0 <= report.seconds < 60
+            last = mirror.status().last
+            assert last is not None
+            assert last.sync == report.sync
+        numbers = [one.sync for one in mirror.log()]
+        assert numbers == sorted(numbers, reverse=True)
+        started = [one.started for one in mirror.log()]
+        assert started != sorted(started, reverse=True), "the clock was set"
+        clock.ahead = 0.0
+        with stage.mirror("now") as now:
+            now.sync(dataset)
+            assert (contents(mirror), files(mirror)) == (contents(now), files(now))
+        assert not mirror.status().due
+
+
+def test_the_trash_when_the_clock_is_set_back(running: World, tmp_path: Path, clock: Clock) -> None:
+    """What seems to come from the future is not old: it stays, until it is or all is emptied."""
+    stage = World(running.running, tmp_path, "trash")
+    ids = [stage.upload() for _ in range(2)]
+    with stage.mirror("m") as mirror, stage.reach() as dataset:
+        mirror.sync(dataset)
+        stage.delete("image", ids[0])
+        mirror.sync(dataset, options=Options(limits=Limits(MaxDelete(percent=100))))
+        clock.ahead = -3 * YEAR
+        assert mirror.gc(timedelta(days=30)).files == 0
+        assert mirror.gc(timedelta()).files == 0
+        clock.ahead = 31 * 24 * 3600.0
+        assert mirror.gc(timedelta(days=32)).files == 0
+        assert mirror.gc(timedelta(days=30)).files == 1
+        stage.delete("image", ids[1])
+        mirror.sync(dataset, options=Options(limits=Limits(allow_empty=True)))
+        clock.ahead = -3 * YEAR
+        assert mirror.gc().files == 1
+
+
+@pytest.mark.parametrize("age", [-3 * YEAR, 3 * YEAR], ids=["from the future", "old"])
+def test_a_lock_is_held_however_old_it_seems(tmp_path: Path, age: float) -> None:
+    """Its process holds it, and nothing else does."""
+    lock = tmp_path / ".coir" / "lock"
+    process = holding(lock)
+    moment = time.time() - age
+    os.utime(lock, (moment, moment))
+    assert holder(lock) == process.pid
+    with pytest.raises(MirrorBusy), locked(lock):
+        raise AssertionError
+    process.kill()
+    process.communicate()
+    os.utime(lock, (moment, moment))
+    assert holder(lock) is None
+    with locked(lock):
+        assert holder(lock) == os.getpid()
