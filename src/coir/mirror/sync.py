@@ -25,6 +25,7 @@ from coir.client.throttle import Throttle
 from coir.errors import IncompleteSync, InvalidRequest, SyncStopped
 from coir.mirror.annotations import Annotations
 from coir.mirror.counts import Counts
+from coir.mirror.database import keep
 from coir.mirror.files import Files
 from coir.mirror.looking import Looking, follows
 from coir.mirror.options import Options
@@ -32,7 +33,7 @@ from coir.mirror.plan import Action, Tally, obstacle
 from coir.mirror.record import category_record
 from coir.mirror.report import SyncReport
 from coir.mirror.settings import Settings
-from coir.mirror.store import Store
+from coir.mirror.store import HIDDEN_DUE, Store
 from coir.mirror.tree import Tree
 from coir.mirror.windows import count
 from coir.model import CategoryInfo
@@ -50,6 +51,8 @@ Watch = Callable[[str, int, int | None], None]
 AGAIN = 0.2
 # So many may be looked into again in that time, at most.
 AGAIN_MOST = 10_000
+# All categories that the server told in the last sync.
+CATEGORIES = "categories_told"
 # What the original costs, until its own answers say it: measured with 200,000 images.
 PRICES = Prices(request=4e-3, count=2.5e-6, row=17e-6)
 
@@ -204,8 +207,22 @@ class Sync:
         used = self.store.database.rows("SELECT DISTINCT category_id FROM annotations")
         listed, told = self._told
         wanted = {*listed, *(row[0] for row in used)}
+        self._look_behind({one.id for one in told})
         records = [category_record(one) for one in told if one.id in wanted]
         self.store.put_categories(self.number, self.counts, records)
+
+    def _look_behind(self, told: set[int]) -> None:
+        """Look for annotations that a category hid until now; neither rows nor a feed show that.
+
+        Of a category that only annotations have the dataset does not tell that it came back.
+        """
+        before = self.store.database.setting(CATEGORIES, set[int])
+        if told == before:
+            return
+        with self.store.database.write() as connection:
+            if before is not None and told - before:
+                connection.execute(HIDDEN_DUE, (self.number,))
+            keep(connection, CATEGORIES, sorted(told))
 
     @cached_property
     def _told(self) -> tuple[tuple[int, ...], list[CategoryInfo]]:
