@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import random
+import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+import coir
 from coir.mirror import Mirror, Options
+from scan.proxy import Proxy
 
 from .world import World, contents, files, world
 
@@ -34,6 +38,13 @@ def start(stage: World, folder: Path, *, plain: bool) -> subprocess.Popen[bytes]
     """A process that syncs."""
     arguments = [stage.running.url, str(stage.dataset), str(folder), "plain" if plain else "own"]
     return subprocess.Popen([sys.executable, "-c", PROGRAM, *arguments])
+
+
+def under_way(folder: Path) -> set[str]:
+    """What a mirror keeps for a sync that is to go on: files on their way, and a listing."""
+    own = folder / ".coir"
+    found = {str(one.relative_to(own)) for one in own.rglob("*") if one.is_file()}
+    return {one for one in found if not one.startswith("trash/")} - {"lock"}
 
 
 @pytest.mark.slow
@@ -72,4 +83,55 @@ def test_a_sync_that_is_killed(tmp_path: Path, plain: bool) -> None:
             assert files(mirror) == files(now)
             # What was committed before is not fetched again.
             assert report.counts.files_fetched <= len(files(now)) - before + KILLS
-            assert not list((folder / ".coir").glob("**/*.part"))
+            assert under_way(folder) == set()
+
+
+# It is killed from within, so that the moment is always the same.
+IN_ANNOTATIONS = """
+import os
+import signal
+import sys
+import coir
+from coir.mirror import Mirror, Options, annotations
+
+annotations.BATCH = int(sys.argv[4])
+url, dataset, folder, _, at = sys.argv[1:]
+
+def watch(phase, done, total):
+    if phase == "annotations" and done == int(at):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+with coir.connect(url, username="admin", password="admin-pw") as server, Mirror(folder) as mirror:
+    options = Options(images="none", recheck=0, concurrency=1)
+    mirror.sync(server.dataset(int(dataset)), options=options, watch=watch)
+"""
+
+
+def test_no_more_than_a_batch_of_annotations_is_fetched_again(tmp_path: Path) -> None:
+    """Those of a batch come together into the mirror, and a kill takes back no others."""
+    number, batch = 24, 5
+    asked: Counter[str] = Counter()
+
+    def count(path: str, _: dict[str, str], body: bytes) -> bytes:
+        asked[path] += path.endswith("/coco")
+        return body
+
+    with world(tmp_path) as stage, Proxy(stage.running.url, tamper=count) as proxy:
+        stage.ids = stage.running.fill([stage.dataset] * number)[stage.dataset]
+        for image_id in stage.ids:
+            stage.annotate(image_id, stage.own_categories[0])
+        folder = tmp_path / "mirrors" / "killed"
+        for at in (12, 9):
+            arguments = [proxy.url, str(stage.dataset), str(folder), str(batch), str(at)]
+            command = [sys.executable, "-c", IN_ANNOTATIONS, *arguments]
+            assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+        with (
+            Mirror(folder) as mirror,
+            coir.connect(proxy.url, username="admin", password="admin-pw") as server,
+        ):
+            held = mirror.database.value("SELECT count(*) FROM annotations")
+            report = mirror.sync(server.dataset(stage.dataset), options=Options(recheck=0))
+            assert report.counts.images_looked_into == number - held
+            assert held >= 15
+        # One more may be on its way when a process is killed.
+        assert sum(asked.values()) <= number + 2 * (batch + 1)
