@@ -149,6 +149,29 @@ def test_what_is_held_is_asked_after(library: Library, plain: bool) -> None:
         assert [one.read_bytes() for one in thrown] == [painted(0), b"scribbled"]
 
 
+def test_files_that_came_before_an_interruption(library: Library) -> None:
+    """Those that took their places are not fetched again, and none of them is in the way."""
+    content = [painted(number) for number in range(8)]
+    ids = [library.upload(f"{number}.jpg", one) for number, one in enumerate(content)]
+
+    class Interrupted(BaseException):
+        """What a person's Ctrl-C looks like."""
+
+    def watch(phase: str, done: int, _: int | None) -> None:
+        if (phase, done) == ("files", 4):
+            raise Interrupted
+
+    with library.mirror() as mirror:
+        with library.reached() as dataset, pytest.raises(Interrupted):
+            mirror.sync(dataset, watch=watch)
+        came = len(on_disk(mirror))
+        assert came == 4
+        assert library.sync(mirror).counts.files_fetched == len(ids) - came
+        assert held(mirror) == dict(zip(ids, content, strict=True))
+        assert not (mirror.path / ".coir/trash").exists()
+        assert list((mirror.path / ".coir/arriving").iterdir()) == []
+
+
 def test_a_whole_file_without_a_row_is_known_again(library: Library) -> None:
     """Killed after the file took its place, or just before: it is asked after, not fetched."""
     ids = [library.upload(f"{number}.jpg", painted(number)) for number in range(3)]

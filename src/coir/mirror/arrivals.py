@@ -144,12 +144,16 @@ class Arrivals:
                 whole = [line for line in lines if line.endswith(b"\n")]
         return [msgspec.json.decode(line, type=Arrival) for line in whole]
 
-    def sweep(self) -> None:
-        """Remove whatever is under way: nobody waits for it."""
+    def sweep(self, *, listed: bool = True) -> None:
+        """Remove whatever is under way: nobody waits for it.
+
+        Without ``listed`` the next sync still learns which whole files have no row yet.
+        """
         if self._list is not None:
             self._list.close()
             self._list = None
         with local_files():
             for entry in list(self.tree.names(FOLDER)):
-                if not entry.is_dir(follow_symlinks=False):
+                kept = not listed and entry.name == LIST.rpartition("/")[2]
+                if not (kept or entry.is_dir(follow_symlinks=False)):
                     os.unlink(entry.path)  # noqa: PTH108 - an entry is no Path

@@ -111,8 +111,10 @@ class Files:
         self.places.moved()
         try:
             self._fetch()
-        finally:
-            self.arrivals.sweep()
+        except BaseException:
+            self.arrivals.sweep(listed=False)
+            raise
+        self.arrivals.sweep()
 
     # -- before -------------------------------------------------------------------------
 
