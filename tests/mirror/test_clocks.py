@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -13,12 +12,13 @@ from typing import Any
 
 import pytest
 
+from client.serving import Serving
 from coir import MirrorBusy
 from coir.mirror import Limits, MaxDelete, Options
 from coir.mirror.lock import holder, locked
 
 from .test_lock import holding
-from .world import World, contents, files, world
+from .world import World, contents, files
 
 YEAR = 365 * 24 * 3600.0
 # A session's cookie lapses on the way, and some moments lie before 1970.
@@ -40,22 +40,16 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return Clock(monkeypatch)
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with world(tmp_path_factory.mktemp("clocks")) as first:
-        yield first
-
-
 class Interrupted(BaseException):
     """What a person's Ctrl-C looks like."""
 
 
 @pytest.mark.parametrize("plain", [False, True], ids=["own", "original"])
 def test_a_clock_that_is_set_between_and_in_syncs(
-    running: World, tmp_path: Path, clock: Clock, plain: bool
+    running: Serving, tmp_path: Path, clock: Clock, plain: bool
 ) -> None:
     """A mirror holds what it would anyhow, and its history is in the order of its syncs."""
-    stage = World(running.running, tmp_path, f"set {plain}")
+    stage = World(running, tmp_path, f"set {plain}")
     ids = [stage.upload() for _ in range(4)]
     settings = itertools.cycle(SETTINGS)
 
@@ -90,9 +84,11 @@ def test_a_clock_that_is_set_between_and_in_syncs(
         assert not mirror.status().due
 
 
-def test_the_trash_when_the_clock_is_set_back(running: World, tmp_path: Path, clock: Clock) -> None:
+def test_the_trash_when_the_clock_is_set_back(
+    running: Serving, tmp_path: Path, clock: Clock
+) -> None:
     """What seems to come from the future is not old: it stays, until it is or all is emptied."""
-    stage = World(running.running, tmp_path, "trash")
+    stage = World(running, tmp_path, "trash")
     ids = [stage.upload() for _ in range(2)]
     with stage.mirror("m") as mirror, stage.reach() as dataset:
         mirror.sync(dataset)

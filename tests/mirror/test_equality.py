@@ -7,9 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from client.serving import Serving, serving
+from client.serving import Serving
 from coir.mirror import Limits, MaxDelete, Options
 from server.running import job_of, picture, scanned
 
@@ -20,12 +18,6 @@ FEED = Options(limits=ANY)
 # Of the edits that no row shows, the original's contract tells nothing: all is looked into.
 LISTING = Options(limits=ANY, annotations="full")
 FIRST, LAST = "a_file_is_found_by_a_scan", "another_gets_its_name"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    with serving(tmp_path_factory.mktemp("equality")) as running:
-        yield running
 
 
 class Story:
@@ -179,12 +171,12 @@ class Story:
         self.world.upload("b.jpg", picture(30, 20))
 
 
-def test_a_whole_history(server: Serving, tmp_path: Path) -> None:
+def test_a_whole_history(running: Serving, tmp_path: Path) -> None:
     """After each step, a mirror by the feed and one by listings hold the same.
 
     At times, so does one that is made now.
     """
-    story = Story(server, tmp_path)
+    story = Story(running, tmp_path)
     world = story.world
     with (
         world.mirror("feed") as feed,

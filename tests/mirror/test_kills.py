@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import coir
+from client.serving import Serving
 from coir.mirror import Mirror, Options
 from scan.proxy import Proxy
 
@@ -107,7 +108,9 @@ with coir.connect(url, username="admin", password="admin-pw") as server, Mirror(
 """
 
 
-def test_no_more_than_a_batch_of_annotations_is_fetched_again(tmp_path: Path) -> None:
+def test_no_more_than_a_batch_of_annotations_is_fetched_again(
+    running: Serving, tmp_path: Path
+) -> None:
     """Those of a batch come together into the mirror, and a kill takes back no others."""
     number, batch = 24, 5
     asked: Counter[str] = Counter()
@@ -116,11 +119,12 @@ def test_no_more_than_a_batch_of_annotations_is_fetched_again(tmp_path: Path) ->
         asked[path] += path.endswith("/coco")
         return body
 
-    with world(tmp_path) as stage, Proxy(stage.running.url, tamper=count) as proxy:
-        stage.ids = stage.running.fill([stage.dataset] * number)[stage.dataset]
-        for image_id in stage.ids:
-            stage.annotate(image_id, stage.own_categories[0])
-        folder = tmp_path / "mirrors" / "killed"
+    stage = World(running, tmp_path, "killed")
+    stage.ids = running.fill([stage.dataset] * number)[stage.dataset]
+    for image_id in stage.ids:
+        stage.annotate(image_id, stage.own_categories[0])
+    with Proxy(running.url, tamper=count) as proxy:
+        folder = tmp_path / "killed"
         for at in (12, 9):
             arguments = [proxy.url, str(stage.dataset), str(folder), str(batch), str(at)]
             command = [sys.executable, "-c", IN_ANNOTATIONS, *arguments]

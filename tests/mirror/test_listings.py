@@ -10,22 +10,17 @@ from pathlib import Path
 import pytest
 
 import coir
+from client.serving import Serving
 from coir import Filter, IncompleteScan, InvalidRequest, UnexpectedAnswer, Verdict
 from coir.mirror import Mirror, Options
 from coir.scan.pace import Pace
 from scan.proxy import Proxy, untouched
 
-from .world import World, contents, world
+from .world import World, contents
 
 NUMBERS = itertools.count(1)
 ROWS = Options(images="none", recheck=0, concurrency=1)
 QUICK = Options(images="none", recheck=0, concurrency=1, quick=True)
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with world(tmp_path_factory.mktemp("listings")) as first:
-        yield first
 
 
 @pytest.fixture
@@ -37,10 +32,10 @@ def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def stage(running: World, tmp_path: Path) -> World:
+def stage(running: Serving, tmp_path: Path) -> World:
     """A dataset of forty images without files, of which some are annotated."""
-    made = World(running.running, tmp_path, f"listed {next(NUMBERS)}")
-    made.ids = running.running.fill([made.dataset] * 40)[made.dataset]
+    made = World(running, tmp_path, f"listed {next(NUMBERS)}")
+    made.ids = running.fill([made.dataset] * 40)[made.dataset]
     for image_id in made.ids[::8]:
         made.annotate(image_id, made.own_categories[0])
     return made

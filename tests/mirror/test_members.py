@@ -4,33 +4,27 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import coir
+from client.serving import Serving
 from coir import DatasetNotFound
 from coir.mirror import Mirror, Options
 from scan.proxy import Proxy
 
-from .world import World, contents, files, world
+from .world import World, contents, files
 
 BOB = {"username": "bob", "password": "bob-pw"}
 GENTLY = Options(recheck=0, concurrency=1)
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with world(tmp_path_factory.mktemp("members")) as first:
-        yield first
-
-
 class Shared(World):
     """A dataset of five images, of which two are annotated, that bob may see."""
 
-    def __init__(self, running: World, folder: Path, name: str) -> None:
-        super().__init__(running.running, folder, name)
+    def __init__(self, running: Serving, folder: Path, name: str) -> None:
+        super().__init__(running, folder, name)
         self.ids = [self.upload() for _ in range(5)]
         self.annotated = {one: self.annotate(one, self.own_categories[0]) for one in self.ids[3:]}
         self.share(["bob"])
@@ -64,7 +58,7 @@ def known(mirror: Mirror) -> set[tuple[str, int]]:
 
 
 @pytest.mark.parametrize("plain", [False, True], ids=["own", "original"])
-def test_a_share_that_is_taken_away(running: World, tmp_path: Path, plain: bool) -> None:
+def test_a_share_that_is_taken_away(running: Serving, tmp_path: Path, plain: bool) -> None:
     """Nothing goes from the mirror, and it goes on once the dataset is shared again."""
     stage = Shared(running, tmp_path, f"taken {plain}")
     with (
@@ -99,7 +93,7 @@ def test_a_share_that_is_taken_away(running: World, tmp_path: Path, plain: bool)
     ids=["own", "original"],
 )
 def test_a_share_that_is_taken_away_meanwhile(
-    running: World, tmp_path: Path, plain: bool, moments: list[str]
+    running: Serving, tmp_path: Path, plain: bool, moments: list[str]
 ) -> None:
     """After any answer of a sync: what the server still has stays, and the next one goes on."""
     stage = Shared(running, tmp_path, f"meanwhile {plain}")

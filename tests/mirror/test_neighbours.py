@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from client.serving import Serving
 from coir.errors import MirrorBusy
 from coir.mirror import Limits, MaxDelete, Mirror, Options
 from server.running import picture
 
-from .world import World, contents, files, world
+from .world import World, contents, files
 
 COLORS = {"cats": "teal", "dogs": "orange", "owls": "gray"}
 ANY = Options(recheck=0, limits=Limits(MaxDelete(percent=100)))
 
 
 @pytest.fixture(scope="module")
-def zoo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, World]]:
+def zoo(running: Serving, tmp_path_factory: pytest.TempPathFactory) -> dict[str, World]:
     """Datasets whose files have the same names, and other content."""
     folder = tmp_path_factory.mktemp("neighbours")
-    with world(folder) as first:
-        found = {name: World(first.running, folder / "all", name) for name in COLORS}
-        for name, stage in found.items():
-            for number in range(4):
-                image = stage.upload(
-                    f"a/{number}.jpg", picture(40 + number, 30, "JPEG", COLORS[name])
-                )
-                stage.annotate(image, stage.own_categories[0])
-        yield found
+    found = {name: World(running, folder / "all", name) for name in COLORS}
+    for name, stage in found.items():
+        for number in range(4):
+            content = picture(40 + number, 30, "JPEG", COLORS[name])
+            stage.annotate(stage.upload(f"a/{number}.jpg", content), stage.own_categories[0])
+    return found
 
 
 def everything(mirror: Mirror) -> dict[str, str]:

@@ -21,6 +21,8 @@ PHASES = ["reading", "annotations", "files"]
 OPTIONS = Options(recheck=0)
 # So that what happens after one answer happens before the next.
 ONE_BY_ONE = Options(recheck=0, concurrency=1)
+# So that the server can be gone before all is there.
+SLOWLY = Options(recheck=0, concurrency=1, max_rps=30)
 IMAGES = 8
 
 
@@ -97,8 +99,10 @@ def once(phase: str, happen: Callable[[], None]) -> Callable[..., None]:
 plainly = pytest.mark.parametrize("plain", [False, True], ids=["own", "original"])
 
 
-def test_a_server_that_is_restarted(site: Site) -> None:
+def test_a_server_that_is_restarted(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of it shows in the mirror: what was under way is asked for again."""
+    # A busy machine takes seconds to start a server.
+    monkeypatch.setattr("coir.client.transport.WAIT_INITIAL", 0.5)
     happened: list[str] = []
 
     def watch(phase: str, *_: Any) -> None:
@@ -122,7 +126,7 @@ def test_a_server_that_goes_away(site: Site, plain: bool) -> None:
         for phase in ("annotations", "files"):
             with site.reach(plain=plain) as dataset:
                 with pytest.raises(ConnectionFailed):
-                    mirror.sync(dataset, options=ONE_BY_ONE, watch=once(phase, site.leave))
+                    mirror.sync(dataset, options=SLOWLY, watch=once(phase, site.leave))
                 site.come_back()
         came = len(files(mirror))
         assert 0 < came < IMAGES
@@ -144,7 +148,7 @@ def test_sessions_that_end(site: Site) -> None:
 
     with site.mirror("renewed") as mirror:
         with site.reach(plain=True) as dataset:
-            report = mirror.sync(dataset, options=OPTIONS, watch=watch)
+            report = mirror.sync(dataset, options=ONE_BY_ONE, watch=watch)
         assert happened == PHASES
         assert (report.counts.images_added, report.counts.files_fetched) == (IMAGES, IMAGES)
         site.admin = site.running.user("admin")
