@@ -409,6 +409,47 @@ def test_killed_import_writes_all_or_nothing(data: Path) -> None:
     server.end()
 
 
+@pytest.mark.parametrize("kind", ["image", "category"])
+def test_what_is_deleted_meanwhile_gets_no_annotations(
+    running: Running, admin: httpx.Client, dataset: int, kind: str
+) -> None:
+    """An import whose image or category is deleted while it is planned writes nothing."""
+    boxes = [{"bbox": [n % 90 + 0.5, n // 400 + 0.25, 3, 4]} for n in range(20_000)]
+    category = {"id": 90, "name": f"gone {kind}"}
+    admin.post("/api/category/", json={"name": category["name"]})
+    named = {one["name"]: one["id"] for one in admin.get("/api/category/").json()}
+    gone = {"image": ids(admin, dataset)["x.jpg"], "category": named[category["name"]]}
+    answer = sent(admin, dataset, file_of(*boxes, categories=[category]))
+    deadline = time.monotonic() + 60
+    with running.database() as database:
+        while not database.execute("SELECT count(*) FROM staged_annotations").fetchone()[0]:
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+    assert admin.delete(f"/api/{kind}/{gone[kind]}").status_code == 200
+    job, lines = job_of(admin, answer)
+    assert job["errors"] == 1
+    assert any(line.startswith("The dataset changed meanwhile") for line in lines), lines
+    with running.database() as database:
+        asked = "SELECT count(*) FROM annotations WHERE dataset_id = ?"
+        assert database.execute(asked, (dataset,)).fetchone() == (0,)
+
+
+def test_categories_that_one_cannot_see_are_not_found(
+    admin: httpx.Client, bob: httpx.Client
+) -> None:
+    """An import does not tell that somebody else has a category of a name, nor use it."""
+    admin.post("/api/category/", json={"name": "secret", "color": "#123456"})
+    dataset = created(bob, "bobs")
+    uploaded(bob, dataset, "x.jpg")
+    file = file_of({"bbox": [1, 2, 3, 4]}, categories=[{"id": 90, "name": "secret"}])
+    _, log = imported(bob, dataset, file)
+    assert "secret category not found (creating a new one)" in log
+    shown = bob.get("/api/category/").json()
+    assert [one["creator"] for one in shown if one["name"] == "secret"] == ["bob"]
+    _, log = imported(bob, dataset, file)
+    assert "secret category found" in log
+
+
 def test_a_file_above_the_limit_is_refused(data: Path) -> None:
     """A file larger than the setting is refused with 413, whether or not its length is told, and
     leaves nothing behind: no job, no file, no annotation. One below it is taken."""

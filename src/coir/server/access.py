@@ -297,9 +297,14 @@ def managed_category(
 ) -> Row[Any]:
     """The row of a category that the caller made; 403 where it is visible only."""
     row = visible_category(connection, caller, category_id, message)
-    if not (caller.is_admin or row.creator_id == caller.id):
+    if not manages_category(caller, row):
         raise refused(forbidden, 403)
     return row
+
+
+def manages_category(caller: Caller, category: Row[Any]) -> bool:
+    """Whether the caller may change a category that is visible to them."""
+    return caller.is_admin or bool(category.creator_id == caller.id)
 
 
 def visible_tasks(caller: Caller) -> ColumnElement[bool]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, Text, bindparam, cast, false, select, update
+from sqlalchemy import Connection, Row, Text, bindparam, cast, false, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from coir.coco import (
@@ -29,6 +29,7 @@ from coir.coco import (
     read,
 )
 from coir.server import counters
+from coir.server.access import visible_categories
 from coir.server.answers import Refusal, refused
 from coir.server.category import checked_name, color, create, fields_of, taken
 from coir.server.folders import logical_directory
@@ -124,8 +125,10 @@ class Import:
             report.end(plan, len(document), dry_run=self.dry_run)
             if not self.dry_run:
                 self._write(plan, stage, job)
-        except (IntegrityError, Refusal):  # an image removed for good, a category made
-            job.error("The dataset changed meanwhile; nothing was written. Start again.")
+        except IntegrityError:
+            _changed(job, "an image was removed for good")
+        except Refusal as refusal:
+            _changed(job, _why(refusal))
         except OSError as error:
             job.error(f"The file cannot be read ({error.strerror}): send it again.")
 
@@ -192,9 +195,13 @@ class Import:
         plan: Plan,
         report: "Report",
     ) -> None:
-        """By name: the dataset's before the caller's own before others', case apart last."""
+        """By name, of those that the caller may see.
+
+        The dataset's before the caller's own before others', case apart last.
+        """
         asked = select(categories.c.id, categories.c.name, categories.c.creator_id)
-        known = connection.execute(asked.where(categories.c.deleted == false())).all()
+        seen = visible_categories(connection, self.caller)
+        known = connection.execute(asked.where(seen)).all()
         for label in document.categories:
             same = [row for row in known if row.name.casefold() == label.name.casefold()]
             if same:
@@ -266,6 +273,7 @@ class Import:
             if dataset is None:
                 job.error("The dataset was deleted meanwhile; nothing was written.")
                 return
+            self._check(connection, plan)
             ids = self._make_categories(connection, plan)
             used = [one for one in dict.fromkeys(ids.values()) if one not in dataset.categories]
             if used:
@@ -283,6 +291,20 @@ class Import:
                     [{"one": annotation_id} for annotation_id in plan.restored],
                 )
             counters.refresh_all(connection, sorted(plan.touched))
+
+    def _check(self, connection: Connection, plan: Plan) -> None:
+        """Refuse when an image or a category of the plan was deleted since it was made."""
+        deleted = select(images.c.id).where(
+            images.c.dataset_id == self.dataset_id, images.c.deleted == true()
+        )
+        known = {one for one in plan.categories.values() if isinstance(one, int)}
+        living = select(categories.c.id).where(
+            categories.c.id.in_(known), categories.c.deleted == false()
+        )
+        if not plan.touched.isdisjoint(connection.execute(deleted).scalars()):
+            raise refused("an image was deleted")
+        if known.difference(connection.execute(living).scalars()):
+            raise refused("a category was deleted")
 
     def _make_categories(self, connection: Connection, plan: Plan) -> dict[int, int]:
         """The ids here of the file's categories, those that are new made."""
@@ -352,6 +374,10 @@ def _fields(label: Label) -> dict[str, Any]:
 def _why(refusal: Refusal) -> str:
     errors = refusal.body.get("errors")
     return "; ".join(errors.values()) if errors else str(refusal.body["message"])
+
+
+def _changed(job: Job, why: str) -> None:
+    job.error(f"The dataset changed meanwhile ({why}); nothing was written. Start again.")
 
 
 def _places(connection: Connection, dataset: Row[Any]) -> dict[str, Place]:

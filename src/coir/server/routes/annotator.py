@@ -21,7 +21,14 @@ from sqlalchemy import (
 )
 
 from coir.server import wire
-from coir.server.access import SignedIn, manages, permissions, visible_dataset, visible_image
+from coir.server.access import (
+    SignedIn,
+    manages,
+    manages_category,
+    permissions,
+    visible_dataset,
+    visible_image,
+)
 from coir.server.answers import answer, unsuccessful
 from coir.server.category import fields_of
 from coir.server.live.presence import annotating
@@ -156,8 +163,7 @@ def _save_categories(
     mine = [one for one in saved.categories if one in dataset.categories]
     asked = select(categories).where(categories.c.id.in_(mine), categories.c.deleted == false())
     for row in connection.execute(asked).all():
-        editable = caller.is_admin or row.creator_id == caller.id
-        names = ("color", *KEYPOINTS) if editable else ("color",)
+        names = ("color", *KEYPOINTS) if manages_category(caller, row) else ("color",)
         given, stored = saved.categories[row.id], row._mapping  # noqa: SLF001 - as above
         changed = {
             name: given[name]
