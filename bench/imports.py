@@ -18,7 +18,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ import msgspec
 
 from bench import machine
 from bench.cost import cpu_seconds, listeners
-from bench.place import Place
+from bench.place import Place, signed_in
 from bench.postgres import KINDS, Database, open_database
 from bench.rows import FOLDERS, row
 from bench.stage import open_stage
@@ -41,7 +40,6 @@ CATEGORIES = 10
 MEGABYTE = 1_000_000
 SAVE_EVERY = 0.1
 LOOK_EVERY = 0.05
-TIMEOUT = 3600
 
 
 @dataclass
@@ -53,13 +51,13 @@ class Meanwhile:
     errors: list[BaseException] = field(default_factory=list)
 
 
-def annotation(number: int, choice: random.Random) -> bytes:
+def annotation(number: int, image_id: int, choice: random.Random) -> bytes:
     """Give an annotation of some hundred bytes: a polygon, with area and box."""
     x, y = choice.uniform(0, 540), choice.uniform(0, 380)
     ring = [round(n + choice.uniform(0, 90), 2) for _ in range(POINTS) for n in (x, y)]
     made = {
         "id": number,
-        "image_id": 1 + number // PER_IMAGE,
+        "image_id": image_id,
         "category_id": 1 + number % CATEGORIES,
         "segmentation": [ring],
         "area": round(choice.uniform(100, 8000), 2),
@@ -69,33 +67,30 @@ def annotation(number: int, choice: random.Random) -> bytes:
     return msgspec.json.encode(made)
 
 
-def file_of(size: int, place: Path) -> tuple[int, int]:
-    """Write a COCO file of about this size; gives the numbers of annotations and images."""
+def file_of(size: int, place: Path, names: Sequence[str] = ()) -> tuple[int, int]:
+    """Write a COCO file of about this size; gives the numbers of annotations and images.
+
+    The images are those that `rows` makes, PER_IMAGE annotations on each, or those of the names.
+    """
     choice = random.Random(1)
-    each = sum(len(annotation(one, choice)) for one in range(1000)) / 1000
+    each = sum(len(annotation(one, one, choice)) for one in range(1000)) / 1000
     count = int(size / (each + 80 / PER_IMAGE))
-    images = -(-count // PER_IMAGE)
+    images = len(names) or -(-count // PER_IMAGE)
+    made = (str(row(one, DATASET)["path"]).split("/", 3)[3] for one in range(images))
+    pictures = [{"id": n, "file_name": name} for n, name in enumerate(names or made, start=1)]
+    on_each = -(-count // images)
     with place.open("wb") as file:
         file.write(b'{"images":')
-        names = (str(row(one, DATASET)["path"]).split("/", 3)[3] for one in range(images))
-        pictures = [{"id": one, "file_name": name} for one, name in enumerate(names, start=1)]
         file.write(msgspec.json.encode(pictures))
         named = [{"id": 1 + one, "name": f"kind {one}"} for one in range(CATEGORIES)]
         file.write(b',"categories":' + msgspec.json.encode(named) + b',"annotations":[')
         choice = random.Random(2)
         for number in range(count):
-            file.write((b"," if number else b"") + annotation(number, choice))
+            file.write(
+                (b"," if number else b"") + annotation(number, 1 + number // on_each, choice)
+            )
         file.write(b"]}")
     return count, images
-
-
-@contextmanager
-def _client(place: Place) -> Iterator[httpx.Client]:
-    # Without TLS there is nothing to verify.
-    with httpx.Client(base_url=place.url, timeout=TIMEOUT, verify=False) as client:
-        given = {"username": place.username, "password": place.password}
-        client.post("/api/user/login", json=given).raise_for_status()
-        yield client
 
 
 def _save(client: httpx.Client, seen: Meanwhile, ended: threading.Event) -> None:
@@ -123,12 +118,12 @@ def _status_mb(pid: int, name: str) -> float:
     return next(int(line.split()[1]) for line in status.splitlines() if name in line) / 1024
 
 
-def _sent(client: httpx.Client, file: Path) -> tuple[float, float, list[str]]:
+def sent(client: httpx.Client, dataset: int, file: Path) -> tuple[float, float, list[str]]:
     """Seconds until the answer, and until the end of the job; its log."""
     started = time.perf_counter()
     with file.open("rb") as content:
         files = {"coco": ("large.json", content, "application/json")}
-        answer = client.post(f"/api/dataset/{DATASET}/coco", files=files).raise_for_status()
+        answer = client.post(f"/api/dataset/{dataset}/coco", files=files).raise_for_status()
     answered = time.perf_counter() - started
     number = answer.json()["id"]
     while True:
@@ -146,7 +141,7 @@ def _import(place: Place, file: Path, expected: str, database: Database) -> Iter
     """Import the file, and give lines of the table."""
     server, others = listeners(place.url), database.pids()
     seen, ended = Meanwhile(), threading.Event()
-    with _client(place) as client, _client(place) as page:
+    with signed_in(place) as client, signed_in(place) as page:
         held = sum(_status_mb(pid, "RssAnon") for pid in server)
         threads = [
             threading.Thread(target=_save, args=(page, seen, ended)),
@@ -156,7 +151,7 @@ def _import(place: Place, file: Path, expected: str, database: Database) -> Iter
             thread.start()
         used = cpu_seconds(server), cpu_seconds(others)
         try:
-            answered, seconds, log = _sent(client, file)
+            answered, seconds, log = sent(client, DATASET, file)
         finally:
             ended.set()
             for thread in threads:
