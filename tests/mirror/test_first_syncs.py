@@ -46,8 +46,7 @@ def stage(running: World, tmp_path: Path) -> World:
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """A few images have many pages."""
-    for place in ("coir.scan.details.PER_PAGE", "coir.mirror.reading.PER_PAGE"):
-        monkeypatch.setattr(place, PAGE)
+    monkeypatch.setattr("coir.scan.details.PER_PAGE", PAGE)
     monkeypatch.setattr("coir.mirror.store.BATCH", PAGE)
 
 

@@ -13,6 +13,8 @@ import coir
 from coir import CoirError, DatasetNotFound, Filter, InvalidRequest
 from coir.errors import SyncStopped
 from coir.mirror import Limits, MaxDelete, Mirror, Options
+from coir.mirror.sync import PRICES
+from coir.scan.prices import Prices
 from scan.proxy import Proxy
 
 from .world import SQUARE, World, contents, files, world
@@ -340,6 +342,20 @@ def test_changes_since_the_plan_of_a_first_sync(stage: World, plain: bool) -> No
         assert mirror.sync(dataset).counts.images_changed == 1
         image = next(iter(mirror.images()))
         assert (image.id, image.num_annotations) == (stage.ids[0], 1)
+
+
+def test_prices_are_the_servers_own(stage: World) -> None:
+    """What a count and a row cost is learned from each listing, and kept for the next sync."""
+    known = [PRICES]
+    for name in ("one", "two"):
+        with stage.mirror(name) as mirror, stage.reach(plain=True) as dataset:
+            mirror.sync(dataset, options=Options(images="none"))
+            mirror.sync(dataset, options=Options(images="none"))
+            known.append(mirror.store.database.setting("prices", Prices))
+    for kind in ("request", "count", "row"):
+        values = [getattr(one, kind) for one in known]
+        assert len(set(values)) == len(values), kind
+        assert all(value is not None and value >= 0 for value in values), kind
 
 
 def test_a_member_who_may_not_download(stage: World) -> None:

@@ -31,6 +31,8 @@ class Original:
         self.ids, self.others = ids, others
         self.listed = set(ids) if listed is None else listed
         self.asked: list[str] = []
+        self.before = others
+        self.rows = 0  # of the list of all images
 
     def run(self, operation: Operation[list[Image]]) -> list[Image]:
         """Run an operation to its end."""
@@ -45,9 +47,13 @@ class Original:
         """Answer one request."""
         self.asked.append(request.path)
         if request.path == "/api/image/":
-            per_page = int(request.params["per_page"])
-            rows = [self.row(image_id) for image_id in self.listed]
-            body = {"total": len(self.ids) + self.others, "images": rows[:per_page]}
+            per_page, page = (int(request.params[name]) for name in ("per_page", "page"))
+            self.rows += per_page
+            # In the order in which they were made: those of others before, unless told else.
+            mine = [self.row(image_id) for image_id in self.ids if image_id in self.listed]
+            start = (page - 1) * per_page - self.before
+            rows = mine[max(0, start) : max(0, start + per_page)]
+            body = {"total": len(self.ids) + self.others, "images": rows}
             return Answer(200, {}, json.dumps(body).encode(), 0.1)
         image_id = int(request.path.rsplit("/", 1)[1])
         if image_id not in self.ids:
@@ -78,12 +84,32 @@ def test_a_deleted_image_is_gone() -> None:
     assert stop.value.value is None
 
 
-def test_a_few_images_of_many_are_asked_for_one_by_one() -> None:
-    """Three images on a server of a million cost four requests."""
-    server = Original([1, 3, 7], others=1_000_000)
+def test_a_few_new_images_of_many_are_at_the_end_of_the_list() -> None:
+    """A thousand new images of 200,000 cost two requests, and rows in proportion to them."""
+    new = range(199_001, 200_001)
+    server = Original(list(new), others=199_000)
+    rows = [Image(image_id, "x") for image_id in new]
+    filled = server.run(Filler(1, ("path",)).filled(rows, len(rows)))
+    assert [row.path for row in filled] == [f"/d/{image_id}" for image_id in new]
+    assert server.asked == ["/api/image/"] * 2
+    assert server.rows < 2 * len(rows)
+
+
+def test_a_few_old_images_of_many_are_asked_for_one_by_one() -> None:
+    """Three that are not at the end of the list of a million cost a request each."""
+    server = Original([1, 3, 7], others=1_000_000, listed=set())
     filled = server.run(Filler(1, ("path",)).filled(ROWS, 3))
     assert [row.path for row in filled] == ["/d/1", "/d/3", "/d/7"]
-    assert len(server.asked) == 4
+    assert len(server.asked) == 2 + 3
+
+
+def test_many_old_images_are_read_from_the_whole_list() -> None:
+    """Where the first rows are not at its end, the rest is expected to be elsewhere, too."""
+    server = Original([1, 3, 7], others=200_000)
+    server.before = 0
+    filled = server.run(Filler(1, ("path",)).filled(ROWS, 10_000))
+    assert [row.path for row in filled] == ["/d/1", "/d/3", "/d/7"]
+    assert server.asked == ["/api/image/"] * (2 + 11)
 
 
 def test_what_the_unordered_list_leaves_out_is_asked_for() -> None:

@@ -27,7 +27,7 @@ from coir.model import Change as Entry
 from coir.model import Details, Image
 from coir.scan import Certificate, Filter, Progress, Scan
 from coir.scan.ask import Window
-from coir.scan.details import PER_PAGE, Filler, list_pages, with_details
+from coir.scan.details import Filler, Page, last_page, list_pages, with_details
 from coir.scan.filter import Compiled
 from coir.scan.prices import Prices
 
@@ -105,6 +105,7 @@ class Reader:
                 else:
                     yield action
         self.certificate = scan.certificate
+        self.prices.take(scan.prices)
         self.requests += scan.certificate.requests
         self.seconds = time.monotonic() - started
         yield from self._gone(gone, proven=bool(PROVEN & set(scan.certificate.claims)))
@@ -114,6 +115,7 @@ class Reader:
 
         A fork's may not.
         """
+        self.requests += 1
         page = self.transport.run(routes.all_details(ALL, 1, 1))
         one = next(iter(page.images), None)
         return page.total if all(getattr(one, name, UNSET) is not UNSET for name in ALL) else 0
@@ -130,24 +132,26 @@ class Reader:
 
     def _details(self, wanted: set[int], total: int) -> Iterator[Details]:
         """Give what is told of some images, in no order; those that are gone are left out."""
-        pages = list_pages(total, len(wanted))
-
-        def page(number: int) -> list[Details]:
-            return self.transport.run(routes.all_details(ALL, number, PER_PAGE)).images
-
         expected = len(wanted)
-        for done in each(page, pages, min(PAGES, self.concurrency)):
-            if self.watch is not None:
-                self.watch("reading", expected - len(wanted), expected)
-            for one in done.result:
-                if one.id in wanted:
-                    wanted.remove(one.id)
-                    yield one
+
+        def page(asked: Page) -> list[Details]:
+            return self.transport.run(routes.all_details(ALL, *asked)).images
+
+        for plan in (last_page, list_pages):
+            for done in each(page, plan(total, len(wanted)), min(PAGES, self.concurrency)):
+                self.requests += 1
+                if self.watch is not None:
+                    self.watch("reading", expected - len(wanted), expected)
+                for one in done.result:
+                    if one.id in wanted:
+                        wanted.remove(one.id)
+                        yield one
 
         def single(image_id: int) -> Details | None:
             return self.transport.run(routes.details(image_id))
 
         for left in each(single, sorted(wanted), self.concurrency):
+            self.requests += 1
             if left.result is not None:
                 yield left.result
 

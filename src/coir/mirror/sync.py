@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -91,7 +91,7 @@ class Sync:
         self.transport = self.dataset.transport.paced(Throttle(self.options.max_rps))
         self.calls = DatasetCalls(self.transport, self.dataset.info)
         self.started = time.monotonic()
-        self.prices = self.store.database.setting("prices", Prices) or PRICES
+        self.prices = self.store.database.setting("prices", Prices) or replace(PRICES)
 
     # -- the whole ----------------------------------------------------------------------
 

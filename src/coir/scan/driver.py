@@ -163,6 +163,7 @@ class Scan(Order[Dataset]):
                     asks.put(ask)
                 yield from run.report(results.get())
             self._certificate = run.finish()
+            self.prices = run.plan.prices
         finally:
             run.close()
             for _ in range(self.concurrency):
@@ -292,6 +293,7 @@ class AsyncScan(Order[AsyncDataset]):
                     for reading in run.report(result):
                         yield reading
             self._certificate = run.finish()
+            self.prices = run.plan.prices
         finally:
             run.close()
 

@@ -17,6 +17,7 @@ from coir.scan.certificate import Certificate, Context
 from coir.scan.details import Filler, checked_fields
 from coir.scan.filter import Compiled, Filter
 from coir.scan.journal import Journal
+from coir.scan.prices import Prices
 from coir.scan.run import Run, Watcher
 
 __all__ = ["CONCURRENCY", "Order"]
@@ -74,6 +75,8 @@ class Order(Generic[Place]):
         self.resume = Path(resume) if resume is not None else None
         self.watch = watch
         self._certificate: Certificate | None = None
+        # What requests, counts and rows cost in the last run, as far as it learned that.
+        self.prices = Prices()
 
     @property
     def certificate(self) -> Certificate:

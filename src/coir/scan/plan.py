@@ -16,6 +16,7 @@ import msgspec
 from coir.errors import CoirError, ConnectionFailed, ServerFailed, UnexpectedAnswer
 from coir.scan.ask import Ask, Reply, Window
 from coir.scan.ledger import Finding, Ledger, Problem, Reading
+from coir.scan.prices import Prices
 
 __all__ = ["ATTEMPTS", "Phase", "Plan", "Stretch"]
 
@@ -45,12 +46,16 @@ class Stretch(msgspec.Struct, frozen=True, order=True):
 
 
 class Plan(ABC):
-    """One way to read a dataset; ``ledger`` keeps the account of what came."""
+    """One way to read a dataset; ``ledger`` keeps the account of what came, ``prices`` of its cost.
+
+    A plan that has no use for prices learns none.
+    """
 
     strategy: ClassVar[str]
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
+        self.prices = Prices()
         self.phase = Phase.PROBE
         self.high: int | None = None
         self.low: int | None = None

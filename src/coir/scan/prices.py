@@ -35,6 +35,12 @@ class Prices:
         if rows:
             self.count = max(0.0, seconds - self.request) / rows
 
+    def take(self, other: Prices) -> None:
+        """Take over what others have learned of the same server, and leave what they have not."""
+        self.request = other.request or self.request
+        self.count = other.count or self.count
+        self.row = self.row if other.row is None else other.row
+
     def read(self, rows: int, seconds: float) -> None:
         """Learn from an answer with so many rows."""
         if rows:

@@ -13,7 +13,6 @@ from coir.scan.ledger import Ledger, Problem, Reading, Segment
 from coir.scan.locator import Locator
 from coir.scan.pace import Pace
 from coir.scan.plan import Phase, Plan, passing
-from coir.scan.prices import Prices
 from coir.scan.survey import Survey
 
 __all__ = ["Resumed", "WindowPlan"]
@@ -75,7 +74,6 @@ class WindowPlan(Plan):
         self.pace = Pace(in_flight)
         self._cap = Cap()
         self._first = after_id + 1 if after_id else 0
-        self.prices = Prices()
         self.fullness = Fullness(self.prices) if by_count else None
         self._survey = Survey(ledger, self.prices, self._first)
         self._next_id = 0
