@@ -242,6 +242,23 @@ def test_a_removal_that_does_not_end_takes_nothing(data: Path) -> None:
     server.end()
 
 
+def test_what_lies_elsewhere_now_comes_back_without_a_file(
+    own: Running, admin: httpx.Client, tmp_path: Path
+) -> None:
+    """An image is restored also where its folder is a link that leads out by now."""
+    dataset = created(admin, "elsewhere")
+    image = uploaded(admin, dataset, "a/x.jpg").json()
+    admin.delete(f"/api/image/{image}")
+    folder = own.directory("elsewhere") / "a"
+    folder.rename(tmp_path / "a")
+    folder.symlink_to(tmp_path / "a")
+    assert asked(admin, "POST", "image", image) == 200
+    assert admin.get(f"/api/dataset/{dataset}/data").json()["total"] == 1
+    assert (tmp_path / "a" / "x.jpg").exists()
+    admin.delete(f"/api/dataset/{dataset}")
+    assert asked(admin, "DELETE", "dataset", dataset) == 200
+
+
 def test_a_deletion_without_a_moment_is_listed(own: Running, admin: httpx.Client) -> None:
     """What another program marked as deleted, and did not say when, is the oldest of all."""
     dataset = created(admin, "no moment")

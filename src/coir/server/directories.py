@@ -106,9 +106,9 @@ class Directories:
             place.rename(_hidden(place, key))
 
     def unhide(self, logical: str, key: int) -> None:
-        """Rename it back, unless the name is taken."""
-        place = self._named(logical)
-        with suppress(FileNotFoundError):
+        """Rename it back, unless the name is taken. Where a path leads out, nothing was hidden."""
+        with suppress(FileNotFoundError, OutsideError):
+            place = self._named(logical)
             if not os.path.lexists(place):
                 _hidden(place, key).rename(place)
 

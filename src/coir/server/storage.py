@@ -105,7 +105,10 @@ class Storage(Protocol):
         """Put a file aside under a key: no walk finds it. One that is not there is no mistake."""
 
     def unhide(self, logical: str, key: int) -> None:
-        """Give a file that was put aside its name again, unless another one has it."""
+        """Give a file that was put aside its name again, unless another one has it.
+
+        Nothing was put aside where a path leads out of its dataset: that is no mistake here.
+        """
 
     def remove_hidden(self, logical: str, key: int) -> None:
         """Remove a file that was put aside. One that is not there is no mistake."""
