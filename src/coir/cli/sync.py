@@ -63,7 +63,7 @@ Recheck = Annotated[
         rich_help_panel=KEEP,
         show_default=False,
         help="Look again into the annotations of this part of the images, such as 5%, the longest "
-        "unseen first; by default as many as a fifth of the listing's time allows.",
+        "unseen first; by default as many as an eighth of the listing's time allows.",
     ),
 ]
 CocoFile = Annotated[

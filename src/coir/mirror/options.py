@@ -26,7 +26,7 @@ class Options:
             ``full`` of all, ``none`` of none.
         quick: look for new and deleted images only.
         recheck: how much of the mirror is looked into again, as a fraction of its images; None
-            for as much as takes a fifth of the listing's time.
+            for as much as takes an eighth of the listing's time.
         limits: what may be done without being asked again.
         concurrency: requests under way at the same time, at most.
         max_rps: requests a second, at most; None leaves it to the response times.

@@ -48,7 +48,7 @@ Watch = Callable[[str, int, int | None], None]
 
 # Of the time that a listing takes, so much more is spent on looking again into images whose rows
 # say nothing new.
-AGAIN = 0.2
+AGAIN = 0.125
 # So many may be looked into again in that time, at most.
 AGAIN_MOST = 10_000
 # All categories that the server told in the last sync.
