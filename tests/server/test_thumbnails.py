@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from sqlalchemy import insert, select
 
 from coir.server import thumbnails
 from coir.server.directories import Directories
+from coir.server.folders import HIDDEN
 from coir.server.jobs.book import Book, Order, enter
 from coir.server.jobs.job import Job, JobStopped
 from coir.server.jobs.workplace import Workplace
@@ -62,6 +65,38 @@ def test_a_scan_can_have_thumbnails_made(data: Path) -> None:
     job_of(admin, admin.get(f"/api/dataset/{dataset}/scan"))
     assert len([job for job in completed(admin) if job["group"] == thumbnails.GROUP]) == 2
     server.end()
+
+
+@pytest.mark.slow
+def test_a_killed_job_is_finished_by_the_next_server(data: Path) -> None:
+    """SIGKILL while thumbnails are made: those that are kept are whole, and the rest is made."""
+    number, content = 60, picture(1000, 700, "PNG")
+    server = Running(data)
+    admin = server.user("admin")
+    dataset = created(admin, "d")
+    for one in range(number):
+        (server.directory("d") / f"{one}.png").write_bytes(content)
+    admin.get(f"/api/dataset/{dataset}/scan?thumbnails=true")
+    deadline = time.monotonic() + 60
+    while len(files(data / "renditions")) < number // 5:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    server.kill()
+    assert len(files(data / "renditions")) < 2 * number
+    server.lapse()
+    again = Running(data)
+    jobs = completed(again.user("admin"))
+    made = next(job for job in jobs if job["group"] == thumbnails.GROUP)
+    assert (made["warnings"], made["errors"]) == (0, 0)
+    with again.database() as database:
+        asked = "SELECT attempts FROM tasks WHERE id = ?"
+        assert database.execute(asked, (made["id"],)).fetchone() == (2,)
+    kept = [file for file in files(data / "renditions") if not file.name.startswith(HIDDEN)]
+    assert len(kept) == 2 * number
+    for file in kept:
+        with Image.open(file) as opened:
+            opened.load()
+    assert again.end() == (0, "", "")
 
 
 @pytest.fixture
