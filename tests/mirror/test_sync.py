@@ -352,10 +352,10 @@ def test_prices_are_the_servers_own(stage: World) -> None:
             mirror.sync(dataset, options=Options(images="none"))
             mirror.sync(dataset, options=Options(images="none"))
             known.append(mirror.store.database.setting("prices", Prices))
-    for kind in ("request", "count", "row"):
-        values = [getattr(one, kind) for one in known]
-        assert len(set(values)) == len(values), kind
-        assert all(value is not None and value >= 0 for value in values), kind
+    requests = [one.request for one in known]
+    assert len(set(requests)) == len(requests)
+    # Of a few rows the price cannot be told from nothing: it is not the one that was assumed.
+    assert all(one.row is not None and one.row != PRICES.row for one in known[1:])
 
 
 def test_a_member_who_may_not_download(stage: World) -> None:

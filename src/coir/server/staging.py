@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Connection,
+    Select,
     delete,
     exists,
     false,
@@ -51,8 +52,7 @@ class Stage:
         more = True
         while more:
             with self._job.write(0) as connection:
-                gone = delete(staged_annotations).where(staged_annotations.c.id.in_(some))
-                more = connection.execute(gone).rowcount == SWEPT
+                more = _removed(connection, some) == SWEPT
 
     def add(self, row: Mapping[str, Any], progress: float) -> None:
         """Stage an annotation: COLUMNS, JSON as text, and the number of its category."""
@@ -118,5 +118,15 @@ def sweep(store: Store) -> None:
         more = connection.execute(some.limit(1)).first() is not None
     while more:
         with store.write() as connection:
-            gone = delete(staged_annotations).where(staged_annotations.c.id.in_(some))
-            more = connection.execute(gone).rowcount == SWEPT
+            more = _removed(connection, some) == SWEPT
+
+
+def _removed(connection: Connection, some: Select[int]) -> int:
+    """Remove the rows of these ids; gives how many there were.
+
+    Their ids are told one by one: PostgreSQL takes the table to be empty, as it mostly is, and
+    might look through all of it for each row of a query.
+    """
+    ids = connection.execute(some).scalars().all()
+    connection.execute(delete(staged_annotations).where(staged_annotations.c.id.in_(ids)))
+    return len(ids)
