@@ -434,6 +434,26 @@ def test_what_is_deleted_meanwhile_gets_no_annotations(
         assert database.execute(asked, (dataset,)).fetchone() == (0,)
 
 
+def test_nobody_waits_for_what_an_import_leaves_behind(
+    running: Running, admin: httpx.Client, dataset: int
+) -> None:
+    """What was staged goes quickly, also where PostgreSQL believes that hardly anything is."""
+    boxes = [{"bbox": [n % 90 + 0.5, n // 400 + 0.25, 3, 4]} for n in range(20_000)]
+    imported(admin, dataset, file_of(*boxes[:30]))
+    asked = "SELECT count(*) FROM staged_annotations"
+    deadline = time.monotonic() + 30
+    with running.database() as database:
+        while database.execute(asked).fetchone()[0]:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        database.execute("ANALYZE")
+        imported(admin, dataset, file_of(*boxes))
+        deadline = time.monotonic() + 30
+        while database.execute(asked).fetchone()[0]:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
 def test_categories_that_one_cannot_see_are_not_found(
     admin: httpx.Client, bob: httpx.Client
 ) -> None:
