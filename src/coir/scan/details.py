@@ -22,7 +22,6 @@ from coir.model import Details, Image
 
 __all__ = [
     "FIELDS",
-    "PER_PAGE",
     "Filler",
     "Page",
     "checked_fields",
