@@ -63,6 +63,7 @@ CALLS: dict[tuple[str, str], Any] = {
     ("GET", "/api/dataset/{dataset_id}/reset/metadata"): DatasetCalls.reset_metadata,
     ("GET", "/api/dataset/{dataset_id}/data"): DatasetCalls.images,
     ("GET", "/api/dataset/{dataset_id}/ids"): DatasetCalls.ids,
+    ("GET", "/api/dataset/{dataset_id}/rows"): DatasetCalls.rows,
     ("GET", "/api/dataset/{dataset_id}/coco"): DatasetCalls.coco,
     ("POST", "/api/dataset/{dataset_id}/coco"): DatasetCalls.import_coco,
     ("GET", "/api/dataset/{dataset_id}/export"): DatasetCalls.export,
@@ -346,6 +347,15 @@ async def _images(twin: Twin, folder: Path) -> None:
         north = await done(birds.images(folder="north", filters={"id__gt": str(second)}))
         assert [one.file_name for one in north.images] == ["c.jpg"]
         assert list((await done(birds.ids(folder="north"))).ids) == [second, third]
+        northern = await done(
+            birds.rows(folder="north", filters={"id__gt": str(second)}, fields=["path", "width"])
+        )
+        assert (northern.total, northern.query["id__gt"]) == (1, str(second))
+        assert [(one.id, one.path, one.width) for one in northern.images] == [
+            (third, "/datasets/birds/north/c.jpg", 96)
+        ]
+        with pytest.raises(InvalidRequest):
+            await done(birds.rows(fields=["nosuch"]))
         listed = await done(server.images.page(per_page=2, fields=["path"]))
         assert [one.path for one in listed.images] == [
             "/datasets/birds/a.jpg",

@@ -207,6 +207,7 @@ TABLE = [
     Row("POST", "/api/dataset/{dataset_id}/generate", (401, 400, 403, 410, 410)),
     Row("GET", "/api/dataset/{dataset_id}/data", LISTED),
     Row("GET", "/api/dataset/{dataset_id}/ids", LISTED),
+    Row("GET", "/api/dataset/{dataset_id}/rows", LISTED),
     Row("GET", "/api/dataset/{dataset_id}/changes", LISTED),
     Row("GET", "/api/dataset/{dataset_id}/coco", MANAGED),
     Row("POST", "/api/dataset/{dataset_id}/coco", SEEN, coco),

@@ -21,7 +21,7 @@ from coir.server.settings import Settings
 from coir.server.store import listing
 from coir.server.store.conditions import where
 from coir.server.store.engine import Store
-from coir.server.store.listing import Order
+from coir.server.store.listing import Order, Texts
 from coir.server.store.migration import migrate
 from coir.server.store.tables import annotations, datasets, images, users
 
@@ -361,6 +361,7 @@ def test_text_of_a_page_is_what_msgspec_writes(
     """Byte for byte, whatever the names, with any further fields, and for texts of any length."""
     monkeypatch.setattr(listing, "_ROWS_IN_TEXT", size)
     monkeypatch.setattr(listing, "IDS_IN_TEXT", size)
+    monkeypatch.setattr(listing, "ROWS_IN_TEXT", size)
     with store.engine.connect() as connection, connection.begin() as transaction:
         connection.execute(insert(datasets).values(id=9, name="nasty", owner_id=1, created_at=0))
         for number, row in enumerate(rows):
@@ -372,16 +373,20 @@ def test_text_of_a_page_is_what_msgspec_writes(
         condition = listing.living(9, where(()))
         text = listing.page(connection, condition, Order.of("id"), 100, 0, fields=order_of(fields))
         part = listing.page(connection, condition, Order.of("-id"), 3, 2)
-        listed = [text for text, _ in listing.ids(connection, condition, 0)]
+        by_id, lines = (
+            [text for text, _ in texts.written(connection, condition, 0)]
+            for texts in (Texts.of_ids(), Texts.of_images(order_of(fields), {}))
+        )
         transaction.rollback()
     shown = [msgspec.structs.asdict(row) for row in rows]
     for image in shown:
         for name in set(MORE) - fields:
             del image[name]
     assert bytes(text) == msgspec.json.encode(shown)
+    assert b",\n".join(lines) == b",\n".join(msgspec.json.encode(one) for one in shown)
     five = [{name: image[name] for name in FIVE} for image in shown]
     assert bytes(part) == msgspec.json.encode(five[::-1][2:5])
-    assert b"[%b]" % b",".join(listed) == msgspec.json.encode([row.id for row in rows])
+    assert b"[%b]" % b",".join(by_id) == msgspec.json.encode([row.id for row in rows])
 
 
 def test_further_fields(server: Running, admin: httpx.Client, dataset: int) -> None:

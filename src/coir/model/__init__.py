@@ -26,7 +26,17 @@ from coir.model.dataset import (
     Totals,
     UserTotals,
 )
-from coir.model.listing import Annotating, Details, DetailsPage, IdList, Image, ImageId, Page, Row
+from coir.model.listing import (
+    Annotating,
+    Details,
+    DetailsPage,
+    IdList,
+    Image,
+    ImageId,
+    ImageList,
+    Page,
+    Row,
+)
 from coir.model.page import Pagination
 from coir.model.server import (
     Job,
@@ -67,6 +77,7 @@ __all__ = [
     "Image",
     "ImageId",
     "ImageInfo",
+    "ImageList",
     "ImagePage",
     "ImagePermissions",
     "Job",

@@ -11,7 +11,17 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-__all__ = ["Annotating", "Details", "DetailsPage", "IdList", "Image", "ImageId", "Page", "Row"]
+__all__ = [
+    "Annotating",
+    "Details",
+    "DetailsPage",
+    "IdList",
+    "Image",
+    "ImageId",
+    "ImageList",
+    "Page",
+    "Row",
+]
 
 
 class ImageId(msgspec.Struct, frozen=True, gc=False):
@@ -68,6 +78,17 @@ class IdList(msgspec.Struct):
     total: int
     query: dict[str, str]
     ids: Sequence[int]
+
+
+class ImageList(msgspec.Struct):
+    """The images of one instant, as coir's server streams them: ``GET /api/dataset/{id}/rows``.
+
+    By ascending id; ``total`` and ``query`` as in `IdList`.
+    """
+
+    total: int
+    query: dict[str, str]
+    images: list[Image]
 
 
 class Details(msgspec.Struct, frozen=True, gc=False):

@@ -114,6 +114,9 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/api/dataset/{dataset_id}/ids"): Operation(
         {"folder": TEXT}, statuses=(400, 401, 404, 503), filters=True
     ),
+    ("GET", "/api/dataset/{dataset_id}/rows"): Operation(
+        {"folder": TEXT, "fields": TEXT}, statuses=(400, 401, 404, 503), filters=True
+    ),
     ("GET", "/api/dataset/{dataset_id}/changes"): Operation(
         {"since": TEXT, "limit": INTEGER, "wait": INTEGER}, statuses=(400, 401, 404, 410)
     ),

@@ -19,6 +19,7 @@ GET /api/dataset/{dataset_id}/users
 GET /api/dataset/{dataset_id}/stats
 GET /api/dataset/{dataset_id}/data
 GET /api/dataset/{dataset_id}/ids
+GET /api/dataset/{dataset_id}/rows
 GET /api/dataset/{dataset_id}/changes
 GET /api/dataset/{dataset_id}/coco
 GET /api/dataset/{dataset_id}/exports

@@ -10,7 +10,6 @@ from coir.server.routes.coco import router as coco
 from coir.server.routes.dataset import router as dataset
 from coir.server.routes.export import router as export
 from coir.server.routes.health import router as health
-from coir.server.routes.ids import router as ids
 from coir.server.routes.image import router as image
 from coir.server.routes.info import router as info
 from coir.server.routes.model import router as model
@@ -20,6 +19,7 @@ from coir.server.routes.task import router as task
 from coir.server.routes.token import router as token
 from coir.server.routes.undo import router as undo
 from coir.server.routes.user import router as user
+from coir.server.routes.whole import router as whole
 
 ROUTERS = (
     health,
@@ -30,7 +30,7 @@ ROUTERS = (
     token,
     dataset,
     page,
-    ids,
+    whole,
     changes,
     image,
     category,

@@ -27,10 +27,10 @@ CONTRACT = {
 }
 # Not from `coir` itself, which imports the client.
 VERSION = version("coir")
-# What the original lacks: `ids` and `changes` are GET /api/dataset/{id}/ids and …/changes, `fields`
-# and `cursor` parameters of `/data`, `tokens` is /api/user/tokens, `coco` that …/coco takes id__gte
-# and id__lt.
-FEATURES = ("ids", "fields", "cursor", "tokens", "changes", "coco")
+# What the original lacks: `ids`, `rows` and `changes` are GET /api/dataset/{id}/ids, …/rows and
+# …/changes, `fields` and `cursor` parameters of `/data`, `tokens` is /api/user/tokens, `coco` that
+# …/coco takes id__gte and id__lt.
+FEATURES = ("ids", "rows", "fields", "cursor", "tokens", "changes", "coco")
 
 
 @router.get("/")

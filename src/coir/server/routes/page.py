@@ -57,7 +57,7 @@ class PageQuery:
         page = parsed_integer("page", rest.pop("page", "1"))
         limit = parsed_integer("limit", rest.pop("limit", str(DEFAULT_LIMIT)))
         folder, order = rest.pop("folder", ""), rest.pop("order", DEFAULT_ORDER)
-        fields = _fields(rest.pop("fields", ""))
+        fields = asked_fields(rest.pop("fields", ""))
         if page < 1:
             raise invalid({"page": "pages count from 1"})
         if limit == 0:
@@ -100,7 +100,7 @@ def data(request: Request, dataset_id: int, caller: SignedIn) -> Response:
     return answer(body)
 
 
-def _fields(text: str) -> tuple[str, ...]:
+def asked_fields(text: str) -> tuple[str, ...]:
     """The fields asked for beside the recorded five, in the order in which they are shown."""
     asked = set(text.split(",")) if text else set()
     if unknown := sorted(asked.difference(listing.MORE_FIELDS)):

@@ -37,13 +37,15 @@ from coir.server.store.tables import images
 # Lists and objects have no order: images are then in the order of their ids.
 ORDERED = INTEGERS | TEXTS | FLAGS | DATES
 
+_FIRST_FIELDS = ("id", "file_name", "annotated", "num_annotations")
 # What a request may ask for beside; `coir.server.counters` keeps the categories ascending.
 MORE_FIELDS = ("path", "width", "height", "category_ids", "vanished")
 _OPENING, _BETWEEN, _CLOSING = b'{"id":', """'},{"id":'""", b"}"
 # Images in one text: SQLite's texts end at 10^9 bytes, and an image takes 100 to 5,000.
 _ROWS_IN_TEXT = 100_000
-# Ids in one text: 10 ms of work, some 400 kB to hold for each reader.
+# In one text of a whole list: 10 ms of work, some 500 kB to hold for each reader.
 IDS_IN_TEXT = 50_000
+ROWS_IN_TEXT = 5_000
 
 
 def living(dataset_id: int, condition: ColumnElement[bool]) -> ColumnElement[bool]:
@@ -105,9 +107,8 @@ def page_query(
     fields: Collection[str] = (),
 ) -> Select[Any]:
     """The columns of one page's images, as a query."""
-    columns = ("id", "file_name", "annotated", "num_annotations", *fields)
     return (
-        select(*(images.c[name] for name in columns))
+        select(*(images.c[name] for name in (*_FIRST_FIELDS, *fields)))
         .where(condition)
         .order_by(*ordering(order))
         .limit(limit)
@@ -161,38 +162,66 @@ def pages(
         else:
             break
         offset = 0
-    return msgspec.Raw(b"[%b]" % b",".join(texts)), _last_id(texts)
+    last = _last_id(texts[-1], _OPENING) if texts else None
+    return msgspec.Raw(b"[%b]" % b",".join(texts)), last
 
 
-def _last_id(texts: list[bytes]) -> int | None:
-    if not texts:
-        return None
-    start = texts[-1].rfind(_OPENING)  # a quote within a value is escaped: this is an image's
-    return int(texts[-1][start + len(_OPENING) :].partition(b",")[0])
+def _last_id(text: bytes, start: bytes) -> int:
+    # A quote within a value is escaped: this is a row's start. The first id needs none.
+    found = text.rfind(start)
+    return int(text[0 if found < 0 else found + len(start) :].partition(b",")[0])
 
 
-def ids_query(condition: ColumnElement[bool]) -> Select[Any]:
-    """The next `IDS_IN_TEXT` ids above the parameter ``after``, as a query."""
-    above = and_(condition, images.c.id > bindparam("after"))
-    return select(images.c.id).where(above).order_by(images.c.id).limit(IDS_IN_TEXT)
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """How a whole list is written, as texts of at most ``size`` rows with ``between`` them.
 
-
-def ids(
-    connection: Connection, condition: ColumnElement[bool], after: int
-) -> Iterator[tuple[bytes, int]]:
-    """The ids above ``after``, ascending, as texts with commas, and how many each holds.
-
-    A lower bound of ids belongs into ``after``: SQLite enters an index by one of two bounds, and
-    by the fixed one it would read again what the texts before have given.
+    ``value`` is the text of a row; its id stands between ``start`` and a comma or the end.
     """
-    rows = ids_query(condition).subquery()
-    query = _text(rows, rows.c.id, "','")
-    number = IDS_IN_TEXT
-    while number == IDS_IN_TEXT:
-        text, number = connection.execute(query, {"after": after}).one()
-        if number:
-            yield text, number
-            after = int(text[text.rfind(b",") + 1 :])  # max(id) would cost a fifth more
+
+    columns: tuple[str, ...]
+    value: Callable[[Subquery], ColumnElement[Any]]
+    start: bytes
+    between: str
+    size: int
+
+    @classmethod
+    def of_ids(cls) -> Texts:
+        """The ids alone."""
+        return cls(("id",), lambda rows: rows.c.id, b",", ",", IDS_IN_TEXT)
+
+    @classmethod
+    def of_images(cls, fields: Collection[str], annotating: Mapping[int, list[str]]) -> Texts:
+        """The images as `page` shows them, a line each."""
+
+        def value(rows: Subquery) -> ColumnElement[str]:
+            opening, closing = literal_column("""'{"id":'""", Text()), literal_column("'}'", Text())
+            return opening.concat(_image(rows, fields, annotating)).concat(closing)
+
+        return cls((*_FIRST_FIELDS, *fields), value, _OPENING, ",\n", ROWS_IN_TEXT)
+
+    def query(self, condition: ColumnElement[bool]) -> Select[Any]:
+        """The columns of the next rows above the parameter ``after``, as a query."""
+        above = and_(condition, images.c.id > bindparam("after"))
+        columns = (images.c[name] for name in self.columns)
+        return select(*columns).where(above).order_by(images.c.id).limit(self.size)
+
+    def written(
+        self, connection: Connection, condition: ColumnElement[bool], after: int
+    ) -> Iterator[tuple[bytes, int]]:
+        """The rows above ``after`` by ascending id, as texts, and how many each holds.
+
+        A lower bound of ids belongs into ``after``: SQLite enters an index by one of two bounds,
+        and by the fixed one it would read again what the texts before have given.
+        """
+        rows = self.query(condition).subquery()
+        asked = _text(rows, self.value(rows), f"'{self.between}'")
+        number = self.size
+        while number == self.size:
+            text, number = connection.execute(asked, {"after": after}).one()
+            if number:
+                yield text, number
+                after = _last_id(text, self.start)  # max(id) would cost a fifth more
 
 
 def _image(

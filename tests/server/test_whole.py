@@ -1,8 +1,9 @@
-"""The ids of one instant: exact under writers, bounded in time and memory, for who may see them."""
+"""The whole lists: of one instant under writers, bounded in time and memory, for who may see."""
 
 from __future__ import annotations
 
 import importlib
+import json
 import random
 import socket
 import threading
@@ -25,14 +26,16 @@ NUMBER = 240_000
 FIRST = 10**17
 SECONDS = 6
 IDS_IN_TEXT = 5_000
+FIELDS = "path,width,height,category_ids,vanished"
+LISTS = ("ids", "rows")
 
 
 class Hurried(Running):
-    """A server that gives little time to a list of ids, and makes it in many texts."""
+    """A server that gives little time to a whole list, and makes it in many texts."""
 
     @staticmethod
     def prepare() -> None:
-        importlib.import_module("coir.server.routes.ids").SECONDS = SECONDS  # type: ignore[attr-defined]
+        importlib.import_module("coir.server.snapshot").SECONDS = SECONDS  # type: ignore[attr-defined]
         listing.IDS_IN_TEXT = IDS_IN_TEXT
 
 
@@ -102,20 +105,23 @@ def insert(
     )
 
 
-def asked(client: httpx.Client, dataset: int, **parameters: Any) -> dict[str, Any]:
-    answer = client.get(f"/api/dataset/{dataset}/ids", params=parameters)
+def asked(
+    client: httpx.Client, dataset: int, word: str = "ids", **parameters: Any
+) -> dict[str, Any]:
+    answer = client.get(f"/api/dataset/{dataset}/{word}", params=parameters)
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "application/json"
     body: dict[str, Any] = answer.json()
-    assert list(body) == ["total", "query", "ids"]
+    assert list(body) == ["total", "query", "ids" if word == "ids" else "images"]
     # It is repeated, so that a client sees when a proxy dropped a part of it.
     assert body.pop("query") == {name: str(value) for name, value in parameters.items()}
     return body
 
 
 def test_feature_is_announced(server: Running) -> None:
-    """Who asks what the server is learns of the lists of ids and of the further fields."""
-    assert set(server.client().get("/api/info/").json()["coir"]["features"]) >= {"ids", "fields"}
+    """Who asks what the server is learns of the whole lists and of the further fields."""
+    features = server.client().get("/api/info/").json()["coir"]["features"]
+    assert set(features) >= {"ids", "rows", "fields"}
 
 
 @pytest.mark.parametrize(
@@ -130,25 +136,75 @@ def test_feature_is_announced(server: Running) -> None:
         *[{"id__lt": 1}, {"nosuch": ""}, {"deleted": "true"}, {"width": 1}],
     ],
 )
-def test_ids_are_those_of_data(
+def test_lists_are_those_of_data(
     admin: httpx.Client, dataset: int, parameters: dict[str, Any]
 ) -> None:
     """Folders and filters select the images, and their number, that they select in `/data`.
 
-    The query is repeated in the answer: a client sees when a proxy dropped a part of it.
+    The query is repeated in the answer: a client sees when a proxy dropped a part of it. The
+    images are told as there, also with further fields.
     """
-    page = admin.get(
-        f"/api/dataset/{dataset}/data", params={"order": "id", "limit": 10**6, **parameters}
-    ).json()
+    asking = {"order": "id", "limit": 10**6, "fields": FIELDS, **parameters}
+    page = admin.get(f"/api/dataset/{dataset}/data", params=asking).json()
     expected = [image["id"] for image in page["images"]]
     assert asked(admin, dataset, **parameters) == {"total": page["total"], "ids": expected}
+    whole = asked(admin, dataset, "rows", fields=FIELDS, **parameters)
+    assert whole == {"total": page["total"], "images": page["images"]}
+    del asking["fields"]
+    five = admin.get(f"/api/dataset/{dataset}/data", params=asking).json()["images"]
+    assert asked(admin, dataset, "rows", **parameters)["images"] == five
 
 
-@pytest.mark.parametrize("name", ["page", "limit", "order", "fields"])
-def test_what_pages_take_does_not_belong_here(admin: httpx.Client, dataset: int, name: str) -> None:
+def test_rows_stand_in_lines(admin: httpx.Client, dataset: int) -> None:
+    """Each image has a line of its own, whatever its name: who reads a stream cuts it there."""
+    text = admin.get(f"/api/dataset/{dataset}/rows").text
+    head, *lines = text.removesuffix("]}").split(",\n")
+    assert len(lines) + 1 == json.loads(text)["total"]
+    assert [json.loads(line) for line in lines] == json.loads(text)["images"][1:]
+    assert head.startswith('{"total":')
+
+
+def test_who_annotates_is_told(server: Running, admin: httpx.Client, dataset: int) -> None:
+    """The rows name those who annotate an image now, as the pages do."""
+    first, second = asked(admin, dataset)["ids"][:2]
+    with server.database() as database:
+        database.execute(
+            "INSERT INTO presence (connection, holder, dataset_id, image_id, user_id, since,"
+            " expires_at) VALUES ('c', 'h', ?, ?, 1, 0, ?)",
+            (dataset, first, 10**15),
+        )
+    try:
+        rows = asked(admin, dataset, "rows", id__lte=second)["images"]
+    finally:
+        with server.database() as database:
+            database.execute("DELETE FROM presence WHERE connection = 'c'")
+    assert [one["annotating"] for one in rows] == [["admin"], []]
+
+
+@pytest.mark.parametrize("fields", ["nosuch", "path,nosuch", "id"])
+def test_unknown_fields_are_refused(admin: httpx.Client, dataset: int, fields: str) -> None:
+    """As on `/data`, word for word."""
+    answers = [
+        admin.get(f"/api/dataset/{dataset}/{word}", params={"fields": fields})
+        for word in ("rows", "data")
+    ]
+    assert answers[0].status_code == 400
+    assert answers[0].json() == answers[1].json()
+
+
+@pytest.mark.parametrize(
+    ("word", "name"),
+    [
+        ("ids", "fields"),
+        *((word, one) for word in LISTS for one in ("page", "limit", "order", "cursor")),
+    ],
+)
+def test_what_pages_take_does_not_belong_here(
+    admin: httpx.Client, dataset: int, word: str, name: str
+) -> None:
     """There are no pages of it: 400 that names the parameter, also without a value."""
     for value in ("1", ""):
-        answer = admin.get(f"/api/dataset/{dataset}/ids", params={name: value})
+        answer = admin.get(f"/api/dataset/{dataset}/{word}", params={name: value})
         assert answer.status_code == 400
         assert "does not belong here" in answer.json()["errors"][name]
 
@@ -158,31 +214,37 @@ def test_mistakes_are_answered_as_data_answers_them(
     admin: httpx.Client, dataset: int, query: str
 ) -> None:
     """A filter or a folder that does not exist is the 400 of `/data`, word for word."""
-    answers = [admin.get(f"/api/dataset/{dataset}/{word}?{query}") for word in ("ids", "data")]
-    assert answers[0].status_code == 400
-    assert answers[0].json() == answers[1].json()
+    *answers, page = [
+        admin.get(f"/api/dataset/{dataset}/{word}?{query}") for word in (*LISTS, "data")
+    ]
+    for answer in answers:
+        assert answer.status_code == 400
+        assert answer.json() == page.json()
 
 
-def test_only_who_sees_the_dataset_reads_its_ids(
+def test_only_who_sees_the_dataset_reads_its_lists(
     server: Running, admin: httpx.Client, dataset: int
 ) -> None:
     """Others get the answer of `/data`: 404, as for a dataset that is not there or deleted."""
     bob, deleted = server.user("bob"), created(admin, "deleted ids")
     admin.delete(f"/api/dataset/{deleted}")
     for client, number in ((bob, dataset), (bob, 10**6), (admin, deleted)):
-        answers = [client.get(f"/api/dataset/{number}/{word}") for word in ("ids", "data")]
-        assert answers[0].status_code == 404
-        assert answers[0].json() == answers[1].json()
-    assert server.client().get(f"/api/dataset/{dataset}/ids").status_code == 401
-    admin.post(f"/api/dataset/{dataset}/share", json={"users": ["bob"]})
-    assert asked(bob, dataset) == asked(admin, dataset)
-    admin.post(f"/api/dataset/{dataset}/share", json={"users": []})
-    assert bob.get(f"/api/dataset/{dataset}/ids").status_code == 404
+        *answers, page = [client.get(f"/api/dataset/{number}/{word}") for word in (*LISTS, "data")]
+        for answer in answers:
+            assert answer.status_code == 404
+            assert answer.json() == page.json()
+    for word in LISTS:
+        assert server.client().get(f"/api/dataset/{dataset}/{word}").status_code == 401
+        admin.post(f"/api/dataset/{dataset}/share", json={"users": ["bob"]})
+        assert asked(bob, dataset, word) == asked(admin, dataset, word)
+        admin.post(f"/api/dataset/{dataset}/share", json={"users": []})
+        assert bob.get(f"/api/dataset/{dataset}/{word}").status_code == 404
 
 
-def test_head_has_the_headers_alone(admin: httpx.Client, dataset: int) -> None:
-    """HEAD answers as GET does, without the ids; and what GET refuses, it refuses."""
-    path = f"/api/dataset/{dataset}/ids"
+@pytest.mark.parametrize("word", LISTS)
+def test_head_has_the_headers_alone(admin: httpx.Client, dataset: int, word: str) -> None:
+    """HEAD answers as GET does, without the list; and what GET refuses, it refuses."""
+    path = f"/api/dataset/{dataset}/{word}"
     head, got = admin.head(path), admin.get(path)
     assert (head.status_code, head.content) == (200, b"")
     for name in ("content-type", "transfer-encoding", "content-length"):
@@ -207,10 +269,11 @@ def test_texts_join_without_a_seam(
 ) -> None:
     """An answer of many texts has every id once, wherever it begins and ends."""
     expected = list(range(FIRST + low, FIRST + high))
-    assert asked(hurried.user("admin"), 1, **parameters) == {
-        "total": len(expected),
-        "ids": expected,
-    }
+    admin = hurried.user("admin")
+    assert asked(admin, 1, **parameters) == {"total": len(expected), "ids": expected}
+    whole = asked(admin, 1, "rows", **parameters)
+    assert whole["total"] == len(expected)
+    assert [image["id"] for image in whole["images"]] == expected
 
 
 class Swapping(threading.Thread):
@@ -259,14 +322,16 @@ def test_ids_are_of_one_instant(hurried: Hurried) -> None:
     writer.start()
     seen = set()
     try:
-        for parameters in ({}, {"width__gte": 1}, {"id__gte": FIRST, "height": 64}, {}):
-            before = writer.finished
-            body = asked(admin, 1, **parameters)
-            after = writer.begun
-            done = body["total"] - NUMBER // 2
-            assert before <= done <= after
-            assert body["ids"] == sorted(writer.there(done))
-            seen.add((before, after))
+        for word in LISTS:
+            for parameters in ({}, {"width__gte": 1}, {"id__gte": FIRST, "height": 64}, {}):
+                before = writer.finished
+                body = asked(admin, 1, word, **parameters)
+                after = writer.begun
+                done = body["total"] - NUMBER // 2
+                assert before <= done <= after
+                ids = body["ids"] if word == "ids" else [one["id"] for one in body["images"]]
+                assert ids == sorted(writer.there(done))
+                seen.add((before, after))
     finally:
         writer.ended.set()
         writer.join()
@@ -365,14 +430,15 @@ def test_reader_that_goes_leaves_nothing_open(hurried: Hurried) -> None:
     assert not held
 
 
-def test_wrong_kept_count_breaks_the_answer_off(hurried: Hurried) -> None:
+@pytest.mark.parametrize("word", LISTS)
+def test_wrong_kept_count_breaks_the_answer_off(hurried: Hurried, word: str) -> None:
     """A list that is not as long as it says is never ended as if it were whole."""
     admin = hurried.user("admin")
     with hurried.database() as database:
         database.execute("UPDATE datasets SET num_images = num_images + 1 WHERE id=1")
     try:
         with pytest.raises(httpx.RemoteProtocolError):
-            admin.get("/api/dataset/1/ids")
+            admin.get(f"/api/dataset/1/{word}")
     finally:
         with hurried.database() as database:
             database.execute("UPDATE datasets SET num_images = num_images - 1 WHERE id=1")
