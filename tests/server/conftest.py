@@ -9,7 +9,7 @@ from .databases import KINDS, SQLITE, Files, Place, Postgres
 from .running import Running
 
 # What no database takes part in.
-ONCE = {"test_openapi"}
+ONCE = {"test_openapi", "test_docs_page"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

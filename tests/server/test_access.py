@@ -16,6 +16,7 @@ from fastapi.routing import APIRoute
 from coir.server.routes import ROUTERS
 
 from .databases import Place
+from .description import Description
 from .running import Running, created, job_of, picture, uploaded
 
 ROUTES = {
@@ -279,11 +280,19 @@ def clients(running: Running) -> dict[str, httpx.Client]:
     return made
 
 
+@pytest.fixture(scope="module")
+def description(running: Running) -> Description:
+    return Description(running)
+
+
 @pytest.mark.parametrize("row", TABLE, ids=str)
 def test_each_role_gets_what_the_table_says(
-    row: Row, running: Running, clients: dict[str, httpx.Client]
+    row: Row, running: Running, clients: dict[str, httpx.Client], description: Description
 ) -> None:
-    """Each route answers each role with the status of the table, for things as they are then."""
+    """Each route answers each role with the status of the table, for things as they are then.
+
+    What it answers then looks as the OpenAPI document says.
+    """
     found: list[int] = []
     scene = Scene(clients)
     for role in ROLES:
@@ -292,7 +301,9 @@ def test_each_role_gets_what_the_table_says(
         scene["server"] = running
         sent = row.sent(scene)
         path = row.path.format_map(scene)
-        found.append(clients[role].request(row.method, path, **sent).status_code)
+        answer = clients[role].request(row.method, path, **sent)
+        found.append(answer.status_code)
+        assert answer.status_code != 200 or description.errors(answer) == []
         clients[role].cookies.clear()  # registering signs in
     assert tuple(found) == row.statuses
 

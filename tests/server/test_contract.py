@@ -13,6 +13,7 @@ import pytest
 
 from .comparison import differences
 from .databases import Place
+from .description import Description
 from .otherwise import OTHERWISE
 from .running import Running
 from .scene import ANNOTATED, Exchange, Scene, key
@@ -41,15 +42,23 @@ LISTED = listed()
 
 
 @pytest.fixture(scope="module")
-def answers(
-    place: Place, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, httpx.Response]]:
-    """The answers to all recorded requests, sent in their order."""
+def server(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     server = Running(place.data(tmp_path_factory.mktemp("contract") / "data"))
-    scene = Scene(server)
-    yield {key(exchange): scene.send(exchange) for exchange in EXCHANGES}
+    yield server
     code, out, err = server.end()
     assert (code, out, err) == (0, "", "")
+
+
+@pytest.fixture(scope="module")
+def answers(server: Running) -> dict[str, httpx.Response]:
+    """The answers to all recorded requests, sent in their order."""
+    scene = Scene(server)
+    return {key(exchange): scene.send(exchange) for exchange in EXCHANGES}
+
+
+@pytest.fixture(scope="module")
+def description(server: Running) -> Description:
+    return Description(server)
 
 
 @pytest.mark.parametrize("exchange", EXCHANGES, ids=key)
@@ -66,6 +75,16 @@ def test_answer_is_the_recorded_one(exchange: Exchange, answers: dict[str, httpx
         assert answer.json()["message"]
     elif status == exchange["response"]["status"]:
         assert differences(exchange, answer) == OTHERWISE[key(exchange)]
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES, ids=key)
+def test_successes_are_as_described(
+    exchange: Exchange, answers: dict[str, httpx.Response], description: Description
+) -> None:
+    """Each 200 looks as the OpenAPI document says, with every field named and no other."""
+    answer = answers[key(exchange)]
+    if answer.status_code == 200 and exchange["request"]["method"] not in ("HEAD", "OPTIONS"):
+        assert description.errors(answer) == []
 
 
 def test_what_is_there_instead(answers: dict[str, httpx.Response]) -> None:

@@ -56,14 +56,22 @@ def test_document_is_of_its_form(
     """OpenAPI 3.1: path parameters are those of the path, references lead somewhere, and each
     operation has a sentence."""
     assert document["openapi"].startswith("3.1.")
-    assert set(re.findall(r'"\$ref": ?"([^"]+)"', str(document).replace("'", '"'))) == {
-        "#/components/schemas/Refusal"
-    }
+    named = set(re.findall(r"'\$ref': '([^']+)'", str(document)))
+    assert named == {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
     for (_, path), operation in described.items():
         found = {one["name"] for one in operation.get("parameters", []) if one["in"] == "path"}
         assert found == set(re.findall(r"\{(\w+)\}", path))
         assert operation["summary"].endswith((".", ":")), path
         assert "422" not in operation["responses"]
+
+
+def test_every_success_is_described(described: dict[tuple[str, str], dict[str, Any]]) -> None:
+    """Each answer in JSON has a schema that says more than that it is JSON, and would refuse
+    something else; that the server keeps to them is shown where it is asked (test_contract.py,
+    test_access.py, test_fuzzing.py)."""
+    for route, operation in described.items():
+        for kind, content in operation["responses"]["200"]["content"].items():
+            assert bool(content["schema"]) == (kind == "application/json"), route
 
 
 def test_required_fields_are_required(server: Running) -> None:

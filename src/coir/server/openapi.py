@@ -11,6 +11,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.routing import BaseRoute
 
 from coir.server.operations import JSON, OPERATIONS, Operation
+from coir.server.schemas import COMPONENTS, of
 from coir.server.scopes import SCOPES, needed
 from coir.server.sessions import COOKIE
 
@@ -31,18 +32,6 @@ FILTERS = {
     "`annotated=true` or `path__contains=x`; a field that does not exist is refused.",
     "schema": {"type": "object", "additionalProperties": {"type": "string"}},
 }
-REFUSAL = {
-    "type": "object",
-    "properties": {
-        "message": {"type": "string", "description": "What is wrong, for people."},
-        "success": {"type": "boolean", "description": "False; on some routes only."},
-        "errors": {
-            "type": "object",
-            "additionalProperties": {"type": "string"},
-            "description": "What is wrong with each parameter, by name; on some refusals only.",
-        },
-    },
-}
 ID = {"type": "integer", "minimum": 0}
 
 
@@ -54,7 +43,7 @@ def document(routes: Sequence[BaseRoute]) -> dict[str, Any]:
             known = OPERATIONS.get((method.upper(), path), Operation())
             _complete(operation, method, path, known)
     made["components"] = {
-        "schemas": {"Refusal": REFUSAL},
+        "schemas": dict(COMPONENTS),
         "securitySchemes": {
             "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
             "basic": {"type": "http", "scheme": "basic"},
@@ -89,9 +78,11 @@ def _complete(operation: dict[str, Any], method: str, path: str, known: Operatio
         operation["description"] += f"\n\n{_about_tokens(method, path)}"
     else:
         operation["security"] = []
-    answered: dict[str, Any] = {kind: {"schema": {}} for kind in known.answers}
+    answered: dict[str, Any] = {
+        kind: {"schema": known.answer if kind == JSON else {}} for kind in known.answers
+    }
     operation["responses"] = {"200": {"description": "What was asked for.", "content": answered}}
-    refusal = {JSON: {"schema": {"$ref": "#/components/schemas/Refusal"}}}
+    refusal = {JSON: {"schema": of("Refusal")}}
     if known.body:
         statuses.add(413)
     html: dict[str, Any] = {"text/html": {"schema": {}}}
