@@ -16,11 +16,22 @@ import httpx2 as httpx
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import ColumnElement, Connection, delete, insert, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Text,
+    cast,
+    delete,
+    insert,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from coir.server.app import create_app, open_state
 from coir.server.settings import Settings, StartError
+from coir.server.store.database import json_text
 from coir.server.store.engine import Store
 from coir.server.store.loading import load
 from coir.server.store.migration import MigrationError, migrate
@@ -108,6 +119,34 @@ class StoreContract:
         with store.write() as writer:
             writer.execute(insert(users).values(user("there")))
             assert names(writer) == ["there"]
+
+    def test_json_is_kept_as_answers_have_it(self, store: Store) -> None:
+        """A value is stored as the text that `json_text` makes of it: the annotation page's save
+        takes what has another text for changed, and writes it."""
+        migrate(store)
+        value = {"a": [1, 2.5, True, None], "é": "x y", "deep": {"b": []}}
+        with store.write() as connection:
+            connection.execute(insert(users).values(user("a") | {"preferences": value}))
+            found = connection.execute(
+                select(users.c.preferences, cast(users.c.preferences, Text).label("text"))
+            ).one()
+        assert found.preferences == value
+        assert found.text == json_text(value)
+
+    def test_one_row_needs_no_transaction(self, store: Store) -> None:
+        """`first` gives the first row or None, and leaves nothing open behind it."""
+        migrate(store)
+        asked = select(users.c.username).order_by(users.c.username)
+        assert store.first(asked) is None
+        with store.write() as connection:
+            for name in ("b", "a"):
+                connection.execute(insert(users).values(user(name)))
+        found = store.first(asked)
+        assert found is not None
+        assert found.username == "a"
+        with store.write() as connection:
+            connection.execute(delete(users))
+        assert store.first(asked) is None
 
     def test_ids_are_never_given_again(self, store: Store) -> None:
         """Not even the id of the newest row, when it is gone."""

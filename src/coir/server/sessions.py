@@ -118,20 +118,16 @@ class Sessions:
             .where(sessions.c.token_hash == _digest(token))
             .where(sessions.c.created_at >= now_ms() - SESSION_MS, users.c.deleted == false())
         )
-        with self._store.read() as connection:
-            return connection.execute(asked).first()
+        return self._store.first(asked)
 
     def _by_basic(self, authorization: str, address: str) -> Row[*tuple[Any, ...]] | None:
         given = _credentials(authorization)
         if given is None:
             return None
         name, password = given
-        with self._store.read() as connection:
-            row = connection.execute(
-                select(*CALLER).where(
-                    users.c.username_folded == fold(name), users.c.deleted == false()
-                )
-            ).first()
+        row = self._store.first(
+            select(*CALLER).where(users.c.username_folded == fold(name), users.c.deleted == false())
+        )
         stored = row.password_hash if row is not None else None
         if stored is not None and self._basic.holds(stored, password):
             return row

@@ -129,8 +129,7 @@ class Tokens:
             .where(tokens.c.token_hash == _digest(text))
             .where(tokens.c.expires_at > moment, users.c.deleted == false())
         )
-        with self._store.read() as connection:
-            row = connection.execute(asked).first()
+        row = self._store.first(asked)
         if row is not None and moment - (row.last_used_at or 0) >= USED_MS:
             self._note(row.token_id, moment)
         return row

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, null, select, union_all
 
 from coir.server.folders import logical_directory
 from coir.server.store.tables import datasets, shares, users
@@ -61,24 +61,24 @@ def token(row: Row[Any]) -> dict[str, Any]:
 def shown_datasets(connection: Connection, rows: Iterable[Row[Any]]) -> list[dict[str, Any]]:
     """Datasets, with the names of their owners and of those they are shared with."""
     rows = list(rows)
-    ids = [row.id for row in rows]
-    names = {
-        row.id: row.username
-        for row in connection.execute(
-            select(users.c.id, users.c.username).where(
-                users.c.id.in_([row.owner_id for row in rows])
-            )
-        )
-    }
-    shared: dict[int, list[str]] = {}
-    asked = select(shares.c.dataset_id, users.c.username).join(
-        users, users.c.id == shares.c.user_id
+    owned = select(null().label("dataset_id"), users.c.id, users.c.username).where(
+        users.c.id.in_([row.owner_id for row in rows])
     )
-    for dataset_id, username in connection.execute(
-        asked.where(shares.c.dataset_id.in_(ids)).order_by(users.c.id)
+    shared = (
+        select(shares.c.dataset_id, users.c.id, users.c.username)
+        .join(users, users.c.id == shares.c.user_id)
+        .where(shares.c.dataset_id.in_([row.id for row in rows]))
+    )
+    names: dict[int, str] = {}
+    members: dict[int, list[str]] = {}
+    for dataset_id, user_id, username in connection.execute(
+        union_all(owned, shared).order_by("id")
     ):
-        shared.setdefault(dataset_id, []).append(username)
-    return [_dataset(row, names[row.owner_id], shared.get(row.id, [])) for row in rows]
+        if dataset_id is None:
+            names[user_id] = username
+        else:
+            members.setdefault(dataset_id, []).append(username)
+    return [_dataset(row, names[row.owner_id], members.get(row.id, [])) for row in rows]
 
 
 def _dataset(row: Row[Any], owner: str, members: list[str]) -> dict[str, Any]:

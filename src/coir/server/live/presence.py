@@ -16,7 +16,6 @@ from sqlalchemy import (
     Connection,
     Row,
     delete,
-    exists,
     insert,
     select,
     update,
@@ -116,8 +115,7 @@ class Presence:
         return self._ended(self._mine)
 
     def _any(self, where: ColumnElement[bool]) -> bool:
-        with self._store.read() as connection:
-            return bool(connection.execute(select(exists().where(where))).scalar())
+        return self._store.first(select(presence.c.connection).where(where).limit(1)) is not None
 
     def _ended(self, where: ColumnElement[bool]) -> list[Mark]:
         if not self._any(where):

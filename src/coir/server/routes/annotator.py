@@ -11,6 +11,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
+    ScalarSelect,
     Text,
     bindparam,
     cast,
@@ -64,13 +65,13 @@ def load(request: Request, image_id: int, caller: SignedIn) -> Response:
         if row is None:
             raise unsuccessful("Could not load image")
         dataset = visible_dataset(connection, caller, row.dataset_id, "Could not load image")
-        asked = select(users.c.preferences).where(users.c.id == caller.id)
         manager = manages(caller, dataset)
+        image, preferences = _image(connection, caller, row)
         body = {
-            "image": _image(connection, row),
+            "image": image,
             "categories": _categories(connection, dataset, row),
             "dataset": wire.shown_datasets(connection, [dataset])[0],
-            "preferences": connection.execute(asked).scalar_one(),
+            "preferences": preferences,
             "permissions": {
                 "dataset": permissions(caller, dataset),
                 "image": {"delete": manager, "download": manager},
@@ -107,8 +108,13 @@ def _elapsed(started: float) -> int:
     return round((time.perf_counter() - started) * 1000)
 
 
-def _image(connection: Connection, row: Row[Any]) -> dict[str, Any]:
-    """The image as `/api/image/` lists it, with the neighbours by file name and then id."""
+def _image(
+    connection: Connection, caller: Caller, row: Row[Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The image as `/api/image/` lists it, with the neighbours by file name and then id.
+
+    The caller's preferences come with them: a query more is a round trip more.
+    """
     marks = annotating(connection, presence.c.image_id == row.id)
     more = CONSTANTS | {"events": [], "annotating": marks.get(row.id, [])}
     mapped = dict(row._mapping) | more  # noqa: SLF001 - SQLAlchemy's public name
@@ -116,19 +122,22 @@ def _image(connection: Connection, row: Row[Any]) -> dict[str, Any]:
     place = tuple_(images.c.file_name, images.c.id)
     here = tuple_(row.file_name, row.id)
     backwards = (images.c.file_name.desc(), images.c.id.desc())
-    shown["previous"] = _first(connection, row, place < here, *backwards)
-    shown["next"] = _first(connection, row, place > here, images.c.file_name, images.c.id)
-    return shown
+    found = connection.execute(
+        select(
+            _first(row, place < here, *backwards).label("previous"),
+            _first(row, place > here, images.c.file_name, images.c.id).label("next"),
+            users.c.preferences,
+        ).where(users.c.id == caller.id)
+    ).one()
+    return shown | {"previous": found.previous, "next": found.next}, found.preferences
 
 
-def _first(
-    connection: Connection, row: Row[Any], condition: ColumnElement[bool], *order: Any
-) -> int | None:
+def _first(row: Row[Any], condition: ColumnElement[bool], *order: Any) -> ScalarSelect[int]:
+    """The first image of the dataset that meets the condition."""
     asked = select(images.c.id).where(
         images.c.dataset_id == row.dataset_id, images.c.deleted == false(), condition
     )
-    found: int | None = connection.execute(asked.order_by(*order).limit(1)).scalar()
-    return found
+    return asked.order_by(*order).limit(1).scalar_subquery()
 
 
 def _categories(connection: Connection, dataset: Row[Any], image: Row[Any]) -> list[dict[str, Any]]:

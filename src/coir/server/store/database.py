@@ -38,12 +38,14 @@ class JsonText(TypeDecorator[msgspec.Raw]):
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """An opened database: its engine, and the execution options that make the two transactions.
+    """An opened database: its engine, and the execution options of its connections.
 
-    ``name`` is for messages, and holds no password.
+    ``reading`` and ``writing`` make the two transactions, ``glancing`` is for a single
+    statement. ``name`` is for messages, and holds no password.
     """
 
     name: str
     engine: Engine
     reading: Mapping[str, Any]
     writing: Mapping[str, Any]
+    glancing: Mapping[str, Any]

@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
+from typing import TypeVarTuple
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row, Select
 
 from coir.server.store import postgres, sqlite
+
+Ts = TypeVarTuple("Ts")
 
 
 def now_ms() -> int:
@@ -36,6 +39,7 @@ class Store:
         self.engine = opened.engine
         self._reading = self.engine.execution_options(**opened.reading)
         self._writing = self.engine.execution_options(**opened.writing)
+        self._glancing = self.engine.execution_options(**opened.glancing)
         self._turn = Lock()
 
     @contextmanager
@@ -43,6 +47,11 @@ class Store:
         """A connection that sees the database as it is now, unchanged until it ends."""
         with self._reading.connect() as connection, connection.begin():
             yield connection
+
+    def first(self, asked: Select[*Ts]) -> Row[*Ts] | None:
+        """The first row of one query, which needs no transaction to be of one instant."""
+        with self._glancing.connect() as connection:
+            return connection.execute(asked).first()
 
     @contextmanager
     def write(self) -> Iterator[Connection]:

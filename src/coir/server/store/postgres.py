@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import selectors
+from selectors import EVENT_READ
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Dialect, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from coir.server.settings import StartError
@@ -23,6 +25,9 @@ ROWS = 100
 # Rules for lower case that know every script, the best first: PostgreSQL 18, one built with ICU,
 # PostgreSQL 17.
 FOLDING = ("pg_unicode_fast", "und-x-icu", "pg_c_utf8")
+
+# One that opens nothing of the system's to look once; Windows has no other than this.
+_Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 FORM = "write it as postgresql://USER:PASSWORD@HOST:5432/NAME"
 
@@ -51,7 +56,7 @@ def opened(url: str) -> Database:
     _check(url)
     try:
         import psycopg
-        from psycopg.conninfo import conninfo_to_dict, make_conninfo
+        from psycopg.conninfo import conninfo_to_dict
     except ModuleNotFoundError as missing:
         raise StartError(
             f"PostgreSQL needs a package that is not installed ({missing.name}): run "
@@ -65,12 +70,11 @@ def opened(url: str) -> Database:
         raise StartError(
             f"The URL of the database cannot be read: {FORM}, with %XX for special characters."
         ) from None
-    address = make_conninfo("", **given)
-    # No limit above the pool, as for SQLite. The ping costs a round trip and spares requests the
-    # connections that a restart of PostgreSQL has cut.
+    # No limit above the pool, as for SQLite. The ping spares requests the connections that a
+    # restart of PostgreSQL has cut.
     engine = create_engine(
         "postgresql+psycopg://",
-        creator=lambda: psycopg.connect(address),
+        connect_args=given,  # a `creator` would leave psycopg with its own JSON
         pool_size=8,
         max_overflow=-1,
         pool_pre_ping=True,
@@ -87,6 +91,7 @@ def opened(url: str) -> Database:
         if connection.get_execution_options().get(WRITES):
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER_KEY})")
 
+    _ping_where_something_came(engine.dialect)
     _prepare(engine, name)
     # A writer reads what is committed: its snapshot must not be older than its turn.
     return Database(
@@ -94,7 +99,24 @@ def opened(url: str) -> Database:
         engine,
         reading={"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
         writing={"isolation_level": "READ COMMITTED", WRITES: True},
+        glancing={"isolation_level": "AUTOCOMMIT"},  # a begin and an end are a round trip each
     )
+
+
+def _ping_where_something_came(dialect: Dialect) -> None:
+    """Spare the ping's round trip where the connection is silent.
+
+    A PostgreSQL that ends says so, and its system closes the connection: there is something to
+    read before anything was asked.
+    """
+    ping = dialect.do_ping
+
+    def do_ping(connection: Any) -> bool:
+        with _Selector() as selector:
+            selector.register(connection.fileno(), EVENT_READ)
+            return not selector.select(0) or ping(connection)
+
+    vars(dialect)["do_ping"] = do_ping
 
 
 def _check(url: str) -> None:

@@ -50,7 +50,8 @@ def opened(path: Path, synchronous: str = SYNCHRONOUS) -> Database:
     def begin(connection: Connection) -> None:
         connection.exec_driver_sql(connection.get_execution_options().get(BEGIN, "BEGIN"))
 
-    return Database(str(path), engine, reading={}, writing={BEGIN: "BEGIN IMMEDIATE"})
+    immediate = {BEGIN: "BEGIN IMMEDIATE"}
+    return Database(str(path), engine, reading={}, writing=immediate, glancing={})
 
 
 def _lower(text: str | None) -> str | None:
