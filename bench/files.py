@@ -80,7 +80,7 @@ def _connected(place: Place) -> Iterator[Dataset]:
 def _filled(place: Place, dataset: Dataset, files: int) -> int:
     """Write pictures, and let the server find them; gives how many bytes they have."""
     say(f"writing {files:,} files")
-    directory = Path(place.database).parent / "datasets" / place.dataset
+    directory = place.directory
     noise = Image.effect_noise((SIZE[0] // 4, SIZE[1] // 4), 60).resize(SIZE)
     picture = directory.parent.parent / "one.jpg"
     Image.merge("RGB", [noise, noise.rotate(180), noise]).save(picture, quality=90)

@@ -1,6 +1,7 @@
 """How long one page of the listing takes, wherever it lies, alone and with many who page at once.
 
     python3 -m bench.pages                     coir's own server with 1,000,000 images
+    python3 -m bench.pages --database postgresql
     python3 -m bench.pages --server URL --username NAME --dataset D
 
 Each figure is of single requests for 100 images in the server's default order. The places take
@@ -23,6 +24,7 @@ from contextlib import contextmanager
 import msgspec
 
 from bench.place import Place
+from bench.postgres import KINDS, open_database
 from bench.stage import open_stage
 from bench.talk import say
 from coir.client import Dataset
@@ -55,6 +57,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--images", type=int, default=1_000_000)
     parser.add_argument("--repeat", type=int, default=50, help="pages of each region")
+    parser.add_argument("--database", choices=KINDS, default=KINDS[0])
     parser.add_argument("--server", metavar="URL")
     parser.add_argument("--username", default="")
     parser.add_argument("--dataset", default="")
@@ -78,7 +81,10 @@ def _place(options: argparse.Namespace) -> Iterator[Place]:
         password = os.environ.get("COIR_PASSWORD", "")
         yield Place(options.server, options.username, password, options.dataset)
     else:
-        with open_stage(options.images) as place:
+        with (
+            open_database(options.database) as database,
+            open_stage(options.images, database.url) as place,
+        ):
             yield place
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx2 as httpx
 import msgspec
@@ -17,13 +18,22 @@ TIMEOUT = 3600
 
 
 class Place(msgspec.Struct, frozen=True):
-    """``database`` is the server's SQLite file when the bench has started it."""
+    """``database`` and ``data`` are there when the bench has started the server.
+
+    The SQLite file, or the URL of a PostgreSQL; and the folder of its data.
+    """
 
     url: str
     username: str
     password: str
     dataset: str
     database: str = ""
+    data: str = ""
+
+    @property
+    def directory(self) -> Path:
+        """Where the dataset's files lie."""
+        return Path(self.data) / "datasets" / self.dataset
 
     def connect(self) -> Server:
         """Connect and, if there is a user name, log in.

@@ -8,6 +8,8 @@ python -m bench.rows DATABASE DATASET_ID IMAGES
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import insert
@@ -38,21 +40,31 @@ def is_url(database: str) -> bool:
     return "://" in database
 
 
-def main(database: str, dataset_id: int, count: int) -> None:
-    """Insert so many rows, in a few large transactions."""
+@contextmanager
+def opened(database: str) -> Iterator[Store]:
+    """Give the store, and leave it as on a server that has run for a while.
+
+    Nothing is left in the WAL; a PostgreSQL has looked at its tables.
+    """
     store = Store(database if is_url(database) else Path(database))
     try:
+        yield store
+        settled = "VACUUM ANALYZE" if is_url(database) else "PRAGMA wal_checkpoint(TRUNCATE)"
+        alone = store.engine.execution_options(isolation_level="AUTOCOMMIT")
+        with alone.connect() as connection:
+            connection.exec_driver_sql(settled)
+    finally:
+        store.close()
+
+
+def main(database: str, dataset_id: int, count: int) -> None:
+    """Insert so many rows, in a few large transactions."""
+    with opened(database) as store:
         for start in range(0, count, CHUNK):
             say(f"inserting rows: {start:,} of {count:,}", passing=True)
             numbers = range(start, min(start + CHUNK, count))
             with store.write() as connection:
                 connection.execute(insert(images), [row(one, dataset_id) for one in numbers])
-        if not is_url(database):
-            with store.engine.connect() as connection:
-                # As on a server that has run for a while: nothing is left in the WAL.
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-    finally:
-        store.close()
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ bench/README.md says what each row is.
 from __future__ import annotations
 
 import argparse
-import sqlite3
 import statistics
 import sys
 import time
@@ -20,11 +19,14 @@ from typing import Any
 
 import httpx2 as httpx
 from PIL import Image
+from sqlalchemy import JSON, bindparam, text
 
 from bench import machine
 from bench.cost import cpu_seconds, listeners
 from bench.place import Place, signed_in
+from bench.postgres import KINDS, open_database
 from bench.rows import main as insert_rows
+from bench.rows import opened
 from bench.stage import open_stage
 from bench.talk import say
 
@@ -39,12 +41,13 @@ NOT_MADE = 500
 PER_IMAGE = 10
 RING = [[round(100 + 37.25 * (n % 5) + n, 2) for n in range(40)]]
 INSERT = (
-    "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n LIMIT ?) "
     "INSERT INTO annotations (image_id, dataset_id, category_id, segmentation, area, bbox,"
     " iscrowd, isbbox, creator_id, keypoints, metadata, paper_object, milliseconds, events,"
-    " created_at, deleted) SELECT 1 + i / ?, 1, 1, ?, 900, '[10, 10, 30, 30]', 0, 0, 1, '[]',"
-    " '{}', '[]', 0, '[]', 0, 0 FROM n"
+    " created_at, deleted) WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n"
+    " WHERE i + 1 < :number) SELECT 1 + i / :each, 1, 1, :ring, 900,"
+    " '[10, 10, 30, 30]', false, false, 1, '[]', '{}', '[]', 0, '[]', 0, false FROM n"
 )
+CHANGE = "UPDATE images SET annotated=true, num_annotations=:each, category_ids='[1]'"
 
 
 @dataclass(frozen=True)
@@ -54,10 +57,6 @@ class Row:
     what: str
     wanted: str
     measured: str
-
-
-def _directory(place: Place) -> Path:
-    return Path(place.database).parent / "datasets" / place.dataset
 
 
 def _job(client: httpx.Client, path: str) -> tuple[float, list[str]]:
@@ -83,7 +82,7 @@ def picture(size: tuple[int, int], place: Path) -> None:
 
 def scanning(place: Place, files: int) -> Iterator[Row]:
     say(f"writing {files:,} pictures")
-    directory = _directory(place)
+    directory = place.directory
     one = directory.parent.parent / "one.jpg"
     picture(SMALL, one)
     content = one.read_bytes()
@@ -111,7 +110,7 @@ def scanning(place: Place, files: int) -> Iterator[Row]:
 
 def pictures(place: Place) -> Iterator[Row]:
     say("pictures from the cache")
-    picture(LARGE, _directory(place) / "large.jpg")
+    picture(LARGE, place.directory / "large.jpg")
     pids = listeners(place.url)
     with signed_in(place) as client:
         _job(client, f"/api/dataset/{DATASET}/scan")
@@ -152,13 +151,10 @@ def exports(place: Place, annotations: int) -> Iterator[Row]:
     with signed_in(place) as client:
         given = {"name": "cat"}
         client.post("/api/category/", json=given).raise_for_status()
-        database = sqlite3.connect(place.database, timeout=60)
-        ring = str(RING)
-        database.execute(INSERT, (annotations, PER_IMAGE, ring))
-        changed = "UPDATE images SET annotated=1, num_annotations=?, category_ids='[1]'"
-        database.execute(changed, (PER_IMAGE,))
-        database.commit()
-        database.close()
+        given = {"number": annotations, "each": PER_IMAGE, "ring": RING}
+        with opened(place.database) as store, store.write() as connection:
+            connection.execute(text(INSERT).bindparams(bindparam("ring", type_=JSON)), given)
+            connection.execute(text(CHANGE), given)
         (pid,) = listeners(place.url)
         before = _peak_mb(pid)
         say("exporting")
@@ -220,12 +216,14 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python3 -m bench.server", description=__doc__)
     parser.add_argument("--files", type=int, default=5000)
     parser.add_argument("--annotations", type=int, default=1_000_000)
+    parser.add_argument("--database", choices=KINDS, default=KINDS[0])
     options = parser.parse_args(arguments)
     rows: list[Row] = []
-    with open_stage(0) as place:
+    with open_database(options.database) as database, open_stage(0, database.url) as place:
         rows += scanning(place, options.files)
         rows += pictures(place)
-    with open_stage(0) as place:  # of its own: pictures take memory too
+    # Of its own: pictures take memory too.
+    with open_database(options.database) as database, open_stage(0, database.url) as place:
         rows += exports(place, options.annotations)
     show(rows)
     return 0

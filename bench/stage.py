@@ -45,7 +45,7 @@ def open_stage(images: int, database: str = "") -> Iterator[Place]:
             # Not in this process: the client's side must not load the server's.
             command = [sys.executable, "-m", "bench.rows", where, str(dataset.id)]
             subprocess.run([*command, str(images)], check=True)
-            yield Place(url, "admin", password, NAME, where)
+            yield Place(url, "admin", password, NAME, where, str(data))
 
 
 @contextmanager
