@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from functools import cached_property
-from itertools import groupby
+from functools import cache, cached_property
+from itertools import chain, groupby
 
 import msgspec
 
@@ -26,12 +26,16 @@ encode = msgspec.json.encode
 
 # Many rows in one statement: Python's driver lets other threads run before each row of several,
 # and the thread that writes then waits for those that decode what comes from the server.
-ADDED = (
-    f"INSERT INTO images ({IMAGE_COLUMNS}, annotations_due, file_due) SELECT "  # noqa: S608
-    + ", ".join(f"json_extract(value, '$[{column}]')" for column in range(8))
-    + ", 1 FROM json_each(?)"
-)
+ROWS = 500
 FIRST_VERSIONS = "INSERT OR IGNORE INTO versions SELECT 'image', value, ?, NULL FROM json_each(?)"
+
+
+@cache
+def _added(number: int) -> str:
+    """Give the statement that adds so many images."""
+    row = f"({', '.join('?' * 8)}, 1)"
+    columns = f"{IMAGE_COLUMNS}, annotations_due, file_due"
+    return f"INSERT INTO images ({columns}) VALUES {', '.join([row] * number)}"  # noqa: S608
 
 
 class Transaction:
@@ -106,8 +110,12 @@ class Transaction:
         asked = "SELECT id FROM images WHERE id BETWEEN ? AND ?"
         held = {row[0] for row in self._connection.execute(asked, (min(ids), max(ids)))}
         new = [one for one in images if one.id not in held]
-        rows = [(*image_columns(one), one.annotated or one.num_annotations > 0) for one in new]
-        self._connection.execute(ADDED, (encode(rows).decode(),))
+        for start in range(0, len(new), ROWS):
+            part = new[start : start + ROWS]
+            values = (
+                (*image_columns(one), one.annotated or one.num_annotations > 0) for one in part
+            )
+            self._connection.execute(_added(len(part)), list(chain.from_iterable(values)))
         numbers = encode([one.id for one in new]).decode()
         self._connection.execute(FIRST_VERSIONS, (self._sync, numbers))
         if self._any_buried:

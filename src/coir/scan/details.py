@@ -10,6 +10,7 @@ leaves out is asked for one by one, and what has gone meanwhile stays unset.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 from msgspec import UNSET
@@ -69,7 +70,7 @@ class Filler:
 
     def filled(self, rows: Sequence[Image], expected: int) -> Operation[Sequence[Image]]:
         """Give the rows with their fields; ``expected`` is how many rows the scan has in all."""
-        if not self.fields or not any(self._lacks(row) for row in rows):
+        if not self.fields or not self._lacking(rows):
             return rows
         if self._known is None:
             self._known = yield from self._listed({row.id for row in rows}, expected)
@@ -80,8 +81,9 @@ class Filler:
             filled.append(with_details(row, found, self.fields) if found else row)
         return filled
 
-    def _lacks(self, row: Image) -> bool:
-        return any(getattr(row, name) is UNSET for name in self.fields)
+    def _lacking(self, rows: Sequence[Image]) -> bool:
+        """Whether any field of any row is missing; of a million rows this is a part of the time."""
+        return any(UNSET in map(attrgetter(name), rows) for name in self.fields)
 
     def _listed(self, first: set[int], expected: int) -> Operation[dict[int, Details]]:
         """Read the list of all images, or its end, unless asking one by one is cheaper.
