@@ -6,11 +6,13 @@ import json
 import random
 import re
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
 import pytest
 
+from .databases import POSTGRES, SQLITE, Place
 from .running import Running, created, uploaded
 
 OUTLINE = [[1, 1, 9, 1, 9, 9, 1, 9]]
@@ -165,6 +167,54 @@ def test_counters_follow_categories_and_images(server: Running, admin: httpx.Cli
     one.undo("dataset", one.dataset)
     assert one.shown(image) == (True, 1, [])
     assert one.of_dataset() == (1, 1)
+
+
+BROKEN = {
+    SQLITE: ("CREATE TRIGGER broken BEFORE UPDATE ON images BEGIN SELECT RAISE(ABORT, 'no'); END",),
+    POSTGRES: (
+        "CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql"
+        " AS 'BEGIN RAISE EXCEPTION ''no''; END'",
+        "CREATE TRIGGER broken BEFORE UPDATE ON images EXECUTE FUNCTION broken()",
+    ),
+}
+
+
+def test_what_cannot_be_counted_does_not_happen(place: Place, tmp_path: Path) -> None:
+    """Counters are written in the transaction of what they count: where they cannot be, nothing
+    is made, changed, copied, deleted or restored."""
+    server = Running(place.data(tmp_path / "data"))
+    admin = server.user("admin")
+    one = Counted(server, admin, "broken")
+    image, other = one.images
+    kept, deleted = one.posted(image, one.cat), one.posted(image, one.dog)
+    one.delete("annotation", deleted)
+
+    def held() -> list[Any]:
+        with server.database() as database:
+            return [
+                list(map(tuple, database.execute(f"SELECT * FROM {name} ORDER BY id").fetchall()))
+                for name in ("annotations", "images")
+            ]
+
+    before = held()
+    with server.database() as database:
+        for statement in BROKEN[place.kind]:
+            database.execute(statement)
+    page = admin.get(f"/api/annotator/data/{image}").json()
+    drawn = page["categories"][0]["annotations"][0] | {"color": "#00ff00", "sessions": []}
+    saved = {"image": page["image"], "categories": [{"id": one.cat, "annotations": [drawn]}]}
+    undo = {"id": deleted, "instance": "annotation"}
+    for answer in (
+        admin.post("/api/annotation/", json={"image_id": image, "segmentation": OUTLINE}),
+        admin.put(f"/api/annotation/{kept}", json={"category_id": one.dog, "color": "#ff0000"}),
+        admin.delete(f"/api/annotation/{kept}"),
+        admin.post("/api/undo/", params=undo),
+        admin.post(f"/api/image/copy/{image}/{other}/annotations", json={}),
+        admin.post("/api/annotator/data", json=saved),
+    ):
+        assert answer.status_code == 500
+        assert held() == before
+    server.end()
 
 
 def test_counters_are_right_in_any_order(server: Running, admin: httpx.Client) -> None:
