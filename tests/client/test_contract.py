@@ -305,14 +305,40 @@ def test_details() -> None:
     assert (found.width, found.height) == (image["width"], image["height"])
 
 
-@pytest.mark.parametrize("name", ["load.bad_image", "load.no_access"])
-def test_details_of_what_is_gone(name: str) -> None:
+def test_details_of_what_is_gone() -> None:
     """Of a single image, a refusal says that it is not there any more, which is no error."""
     operation = routes.details(5)
     next(operation)
     with pytest.raises(StopIteration) as stop:
-        operation.send(_answer(_named(name)))
+        operation.send(_answer(_named("load.bad_image")))
     assert stop.value.value is None
+
+
+def test_details_of_what_may_not_be_seen() -> None:
+    """An image of a dataset that is not there, or not shown to this user, is not gone."""
+    operation = routes.details(2)
+    next(operation)
+    with pytest.raises(DatasetNotFound, match="image 2"):
+        operation.send(_answer(_named("load.no_access")))
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [
+        (404, b"<html><title>404 Not Found</title></html>", UnexpectedAnswer),
+        (404, b'{"message": "The requested URL was not found on the server."}', UnexpectedAnswer),
+        (400, b'{"message": "Input payload validation failed"}', InvalidRequest),
+        (400, b"", UnexpectedAnswer),
+    ],
+)
+def test_details_that_are_refused_for_another_reason(
+    status: int, body: bytes, error: type[CoirError]
+) -> None:
+    """A proxy's page, or what only looks like a refusal, does not say that an image is gone."""
+    operation = routes.details(5)
+    next(operation)
+    with pytest.raises(error):
+        operation.send(Answer(status, {}, body, 0.1))
 
 
 def test_all_details() -> None:

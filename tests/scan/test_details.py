@@ -57,7 +57,8 @@ class Original:
             return Answer(200, {}, json.dumps(body).encode(), 0.1)
         image_id = int(request.path.rsplit("/", 1)[1])
         if image_id not in self.ids:
-            return Answer(400, {}, b'{"message": "Invalid image id"}', 0.1)
+            gone = b'{"success": false, "message": "Could not load image"}'
+            return Answer(400, {}, gone, 0.1)
         return Answer(200, {}, json.dumps({"image": self.row(image_id)}).encode(), 0.1)
 
     def row(self, image_id: int) -> dict[str, object]:

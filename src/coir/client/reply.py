@@ -19,7 +19,7 @@ from coir.errors import (
     UnexpectedAnswer,
 )
 
-__all__ = ["checked", "decoded", "not_json"]
+__all__ = ["checked", "decoded", "not_json", "refusal"]
 
 T = TypeVar("T")
 
@@ -31,6 +31,11 @@ BUSY = {429, 502, 503, 504}
 
 
 class _Body(msgspec.Struct):
+    message: str = ""
+
+
+class _Refusal(msgspec.Struct):
+    success: bool
     message: str = ""
 
 
@@ -76,6 +81,18 @@ def not_json(request: Request, answer: Answer, wrong: Exception) -> UnexpectedAn
     return UnexpectedAnswer(
         f"{_what(request)} answered with {_looks(answer)}: {wrong}.", hint=NOT_COCO_HINT
     )
+
+
+def refusal(answer: Answer) -> str | None:
+    """Give the words with which a route itself refuses, ``"success": false``; None for others.
+
+    A framework, or a proxy, that knows no such route or parameter answers otherwise.
+    """
+    try:
+        body = msgspec.json.decode(answer.body, type=_Refusal)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return None if body.success else body.message
 
 
 def _error(request: Request, answer: Answer) -> CoirError:

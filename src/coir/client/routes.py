@@ -13,7 +13,7 @@ import msgspec
 from coir.client.credentials import Credentials
 from coir.client.exchange import Operation, Request
 from coir.client.idlist import id_list
-from coir.client.reply import checked, decoded
+from coir.client.reply import checked, decoded, refusal
 from coir.errors import (
     AuthenticationFailed,
     DatasetNotFound,
@@ -54,6 +54,9 @@ __all__ = [
 class _Me(msgspec.Struct):
     user: User
 
+
+# The original's words for an image whose dataset is not there any more, or not for this user.
+NO_DATASET = "Could not find associated dataset"
 
 PAGES: Mapping[type, Any] = {Image: Page[Image], ImageId: Page[ImageId]}
 
@@ -169,11 +172,23 @@ def all_details(fields: Sequence[str], page: int, per_page: int) -> Operation[De
 
 
 def details(image_id: int) -> Operation[Details | None]:
-    """Read all fields of one image: ``GET /api/annotator/data/{id}``; None when it is gone."""
+    """Read all fields of one image: ``GET /api/annotator/data/{id}``; None when it is gone.
+
+    Raises:
+        DatasetNotFound: the image is there, and its dataset is not, or not for this user.
+
+    """
     request = Request("GET", f"/api/annotator/data/{image_id}")
     answer = yield request
     if answer.status in {400, 404}:
-        return None
+        words = refusal(answer)
+        if words == NO_DATASET:
+            raise DatasetNotFound(
+                f"The dataset of image {image_id} is not there, or this user may not see it.",
+                hint="Ask its owner to share it with you; `coir datasets` lists those visible.",
+            )
+        if words is not None:
+            return None
     image = decoded(request, answer, Annotating).image
     return None if image.deleted else image  # the original shows deleted ones, too
 
