@@ -13,17 +13,14 @@ from coir.errors import InvalidRequest
 from coir.mirror.database import keep
 from coir.mirror.options import Options
 from coir.mirror.plan import Action, Tally
-from coir.mirror.reading import FIELDS, Reader, Watch
+from coir.mirror.reading import FIELDS, OVERLAPPING, Reader, Watch
 from coir.mirror.store import Store
 from coir.scan import Filter, Scan
 from coir.scan.filter import Compiled
-from coir.scan.offset_plan import OffsetPlan
 from coir.scan.prices import Prices
 
 __all__ = ["Look", "Looking", "follows"]
 
-# The strategy of a scan whose filters did not reach the server.
-OVERLAPPING = OffsetPlan.strategy
 # Where the feed is to be followed from after the listing whose progress is kept.
 LISTING_CURSOR = "listing_cursor"
 

@@ -18,6 +18,7 @@ from msgspec import UNSET
 from coir.client import Dataset, routes
 from coir.client.crew import each
 from coir.client.transport import Transport
+from coir.mirror.missing import still_there
 from coir.mirror.plan import Action, Add, Change, Look, Remove, Tally, compare
 from coir.mirror.ranges import search
 from coir.mirror.record import ImageRecord, image_record
@@ -29,9 +30,10 @@ from coir.scan import Certificate, Filter, Progress, Scan
 from coir.scan.ask import Window
 from coir.scan.details import Filler, Page, last_page, list_pages, with_details
 from coir.scan.filter import Compiled
+from coir.scan.offset_plan import OffsetPlan
 from coir.scan.prices import Prices
 
-__all__ = ["FIELDS", "Reader"]
+__all__ = ["FIELDS", "OVERLAPPING", "Reader"]
 
 # What a mirror wants to know beyond the listing's own columns.
 FIELDS = ("path", "width", "height")
@@ -40,6 +42,8 @@ COLUMNS = ("file_name", "annotated", "num_annotations")
 ALL = (*COLUMNS, *FIELDS)
 # The claims of a certificate by which what is not listed is not there.
 PROVEN = {"S3", "S6"}
+# The strategy of a scan whose filters did not reach the server.
+OVERLAPPING = OffsetPlan.strategy
 # Images whose further fields are filled in together.
 BATCH = 2_000
 # Pages of the list of all images under way: one is made while another is on its way; more would
@@ -161,12 +165,28 @@ class Reader:
             yield from map(Remove, ids)
             return
         self.tally.removed -= len(ids)
+        if self.certificate is not None and self.certificate.strategy == OVERLAPPING:
+            yield from self._one_by_one(ids)
+            return
         looked = Reader.within(replace(self, tally=Tally()), grouped(ids))
         wanted = set(ids)
         for action in looked:
             if action.id in wanted and not isinstance(action, Add):
                 self.tally.count(action)
                 yield action
+
+    def _one_by_one(self, ids: Sequence[int]) -> Iterator[Action]:
+        """Compare some images that are held, each asked for alone."""
+
+        def watch(done: int) -> None:
+            if self.watch is not None:
+                self.watch("reading", done, len(ids))
+
+        there = still_there(
+            self.dataset, self.compiled, self.transport, ids, self.concurrency, watch
+        )
+        here = (one for image_id in ids if (one := self.store.image(image_id)) is not None)
+        yield from compare(here, list(there), self.tally)
 
     def _progress(self, now: Progress) -> None:
         self._expected = now.expected or 0

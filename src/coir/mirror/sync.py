@@ -22,7 +22,7 @@ from pathlib import Path
 from coir.client import Dataset, routes
 from coir.client.operations import DatasetCalls, Images
 from coir.client.throttle import Throttle
-from coir.errors import IncompleteSync, InvalidRequest, SyncStopped
+from coir.errors import IncompleteSync, InvalidRequest, SyncStopped, UnexpectedAnswer
 from coir.mirror.annotations import Annotations
 from coir.mirror.counts import Counts
 from coir.mirror.database import keep
@@ -307,7 +307,10 @@ class Sync:
         """
         self.counts.requests += 1
         there = count(self.dataset.info.id, Compiled(), Window(image_id, image_id + 1))
-        return self.transport.run(there) == 0
+        try:
+            return self.transport.run(there) == 0
+        except UnexpectedAnswer:  # behind a proxy that strips filters
+            return self.transport.run(routes.details(image_id)) is None
 
     def _fetch(self) -> SyncReport:
         """Fetch what is due, and end.
