@@ -456,7 +456,9 @@ def test_every_request_keeps_the_pace(monkeypatch: pytest.MonkeyPatch) -> None:
         return expired.pop(0) if expired else normal(asked)
 
     one = json({"images": [], "total": 0, "per_page": 1})
-    routes_ = {DATA: data, details: [one]}
+    gone = json({"success": False, "message": "Could not load image"}, 400)
+    singles = {f"GET /api/annotator/data/{image_id}": [gone] for image_id in (5, 7, 9)}
+    routes_ = {DATA: data, details: [one], **singles}
     with Misbehaving(routes_) as server, opened(server) as connection:
         dataset = connection.dataset("birds")
         at.clear()
