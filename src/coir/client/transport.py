@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 import logging
 import time
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import aclosing, closing
 from dataclasses import replace
 from typing import Any, Generic, Self, TypeVar
@@ -54,6 +54,10 @@ WAIT_INITIAL, WAIT_MAX, WAIT_JITTER = 0.2, 8.0, 0.5
 DIRECT = dict.fromkeys(("all://localhost", "all://127.0.0.1", "all://[::1]"))
 
 
+def _untold() -> None:
+    """Tell nobody of a request."""
+
+
 class _Wire(Generic[Http]):
     """What both transports hold: where the server is, who asks, and an HTTP client."""
 
@@ -63,6 +67,7 @@ class _Wire(Generic[Http]):
         self.url = url
         self.credentials = credentials
         self.throttle = Throttle()
+        self.sending = _untold
         with configured(url):
             self._http: Http = self._make(**_settings(url, credentials))
 
@@ -75,6 +80,15 @@ class _Wire(Generic[Http]):
         """Give the same transport, over the same connections, with the pace of ``throttle``."""
         other = copy.copy(self)
         other.throttle = throttle
+        return other
+
+    def telling(self, sending: Callable[[], None]) -> Self:
+        """Give the same transport, over the same connections, that tells of each request it sends.
+
+        Those that are sent again and logins are among them; any thread may tell.
+        """
+        other = copy.copy(self)
+        other.sending = sending
         return other
 
     def adopt(self, credentials: Credentials) -> None:
@@ -134,6 +148,7 @@ class Transport(_Wire[httpx2.Client], Closing):
 
     def _once(self, request: Request) -> Answer:
         time.sleep(request.delay + self.throttle.delay())
+        self.sending()
         started = time.perf_counter()
         with translated(self.url), local_files():
             response = self._http.send(self._request(request), stream=True)
@@ -190,6 +205,7 @@ class AsyncTransport(_Wire[httpx2.AsyncClient], AsyncClosing):
 
     async def _once(self, request: Request) -> Answer:
         await anyio.sleep(request.delay + self.throttle.delay())
+        self.sending()
         started = time.perf_counter()
         with translated(self.url), local_files():
             response = await self._http.send(self._request(request), stream=True)

@@ -106,7 +106,6 @@ class Annotations:
         done, last = 0, time.monotonic()
         for end in each(self.fetched, groups, self.concurrency):
             done += len(end.item)
-            self.counts.requests += 1
             if again and isinstance(end.error, InvalidRequest):
                 continue  # nothing was due: it is gone meanwhile, and the next listing says so
             if end.error is not None:

@@ -35,7 +35,6 @@ class Fetched:
     arrival: Arrival | None = None
     kept: FileRecord | None = None
     back: Trashed | None = None
-    requests: int = 1
 
 
 @dataclass
@@ -67,13 +66,13 @@ class Fetching:
     def one(self, ask: Ask) -> Fetched:
         """Fetch a file, unless it is there."""
         there = self._there(ask)
-        image_id, requests = ask.image.image_id, 1
+        image_id = ask.image.image_id
         if there is not None and not self.conditional:
             with self._turn:
                 etag = self.images.etag(image_id)
             if etag == _file(there).etag:
                 return _same(there)
-            there, requests = None, 2
+            there = None
         known = None if there is None else _file(there).etag
         with local_files(), self.arrivals.begun() as arriving:
             with self._turn:
@@ -88,7 +87,7 @@ class Fetching:
                     hint="Run it again; if it stays, look at proxies on the way.",
                 )
             arrival = arriving.whole(image_id, ask.place, told.etag)
-        return Fetched(arrival, requests=requests)
+        return Fetched(arrival)
 
     def _there(self, ask: Ask) -> FileRecord | Trashed | None:
         """Give a file that may be the one that the server has: whole, and with an ETag."""

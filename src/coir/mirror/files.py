@@ -185,7 +185,6 @@ class Files:
             self._in_vain.append(error)
             if len(self._in_vain) >= IN_VAIN:
                 self._fatal = self._fatal or self._in_vain[0]
-        self.counts.requests += 1
         if away or not self.is_gone(ask.image.image_id):
             self.counts.files_failed += 1
             self.store.trouble(ask.image.image_id, error.message)
@@ -194,7 +193,6 @@ class Files:
 
     def _settle(self, ask: Ask, fetched: Fetched) -> None:
         """Let a file take its place; its row follows with those of others."""
-        self.counts.requests += fetched.requests
         if fetched.kept is not None:
             self.counts.files_kept += 1
             self._waiting.append(fetched.kept)

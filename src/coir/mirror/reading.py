@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
 from coir.client import Dataset, routes
 from coir.client.crew import each
@@ -71,8 +71,8 @@ class Reader:
     watch: Watch | None = None
     certificate: Certificate | None = None
     seconds: float = 0.0
-    requests: int = 0
     _expected: int = field(default=0, init=False)
+    _went: int = field(default=0, init=False)
 
     # -- everything ---------------------------------------------------------------------
 
@@ -108,9 +108,8 @@ class Reader:
                     gone.append(action.id)
                 else:
                     yield action
-        self.certificate = scan.certificate
+        self.certificate = structs.replace(scan.certificate, details_missing=self._went)
         self.prices.take(scan.prices)
-        self.requests += scan.certificate.requests
         self.seconds = time.monotonic() - started
         yield from self._gone(gone, proven=bool(PROVEN & set(scan.certificate.claims)))
 
@@ -119,7 +118,6 @@ class Reader:
 
         A fork's may not.
         """
-        self.requests += 1
         page = self.transport.run(routes.all_details(ALL, 1, 1))
         one = next(iter(page.images), None)
         return page.total if all(getattr(one, name, UNSET) is not UNSET for name in ALL) else 0
@@ -143,7 +141,6 @@ class Reader:
 
         for plan in (last_page, list_pages):
             for done in each(page, plan(total, len(wanted)), min(PAGES, self.concurrency)):
-                self.requests += 1
                 if self.watch is not None:
                     self.watch("reading", expected - len(wanted), expected)
                 for one in done.result:
@@ -155,8 +152,9 @@ class Reader:
             return self.transport.run(routes.details(image_id))
 
         for left in each(single, sorted(wanted), self.concurrency):
-            self.requests += 1
-            if left.result is not None:
+            if left.result is None:
+                self._went += 1
+            else:
                 yield left.result
 
     def _gone(self, ids: Sequence[int], *, proven: bool) -> Iterator[Action]:
@@ -215,6 +213,7 @@ class Reader:
                     yield one
                 else:
                     self.tally.added -= 1
+                    self._went += 1
 
     # -- what counts show ---------------------------------------------------------------
 
@@ -238,14 +237,12 @@ class Reader:
         started = time.monotonic()
         params = {**self.compiled.params, "page": "1", "limit": "1", "order": "-id"}
         page = self.transport.run(routes.images(self.dataset.info.id, params, Image))
-        self.requests += 1
         self.prices.counted(page.total, time.monotonic() - started)
         return (page.images[0].id if page.images else 0), page.total
 
     def _count(self, window: Window) -> int:
         started = time.monotonic()
         number = self.transport.run(count(self.dataset.info.id, self.compiled, window))
-        self.requests += 1
         self.prices.counted(number, time.monotonic() - started)
         return number
 
@@ -277,7 +274,6 @@ class Reader:
         touched: dict[int, Look] = {}
         while True:
             answer = self.dataset.changes(cursor, limit=ENTRIES)
-            self.requests += 1
             for entry in answer.changes:
                 _touch(entry, touched)
             cursor = answer.cursor
@@ -317,7 +313,6 @@ class Reader:
                 wanted = next(waiting, None)
 
     def _rows(self, window: Window) -> list[Image]:
-        self.requests += 1
         return self.transport.run(rows(self.dataset.info.id, self.compiled, window))
 
 

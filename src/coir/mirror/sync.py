@@ -12,12 +12,14 @@ Each phase leaves what it did in the database, so that the next sync goes on wit
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 
 from coir.client import Dataset, routes
 from coir.client.operations import DatasetCalls, Images
@@ -88,10 +90,17 @@ class Sync:
     tally: Tally = field(default_factory=Tally)
 
     def __post_init__(self) -> None:
+        self._counting = Lock()
+        self.dataset = copy.copy(self.dataset)
+        self.dataset.transport = self.dataset.transport.telling(self._sending)
         self.transport = self.dataset.transport.paced(Throttle(self.options.max_rps))
         self.calls = DatasetCalls(self.transport, self.dataset.info)
         self.started = time.monotonic()
         self.prices = self.store.database.setting("prices", Prices) or replace(PRICES)
+
+    def _sending(self) -> None:
+        with self._counting:
+            self.counts.requests += 1
 
     # -- the whole ----------------------------------------------------------------------
 
@@ -114,7 +123,6 @@ class Sync:
         """Give the actions of a sync, and change nothing; then `planned` tells their numbers."""
         look = self._looking().look(None)
         yield from look.actions
-        self.counts.requests += look.reader.requests
         self.mode, self.certificate = look.mode, look.reader.certificate
         self.judge(look.reader.tally)
 
@@ -173,7 +181,6 @@ class Sync:
         else:
             self.store.act(self.number, self.counts, look.actions)
         self.counts.images_unchanged = reader.tally.unchanged
-        self.counts.requests += reader.requests
         self.certificate, self.listing_seconds = reader.certificate, reader.seconds
         self._allowed(reader.tally)
         self.store.syncs.ready(self.number, self.mode, look.cursor, self.counts, self.certificate)
@@ -227,7 +234,6 @@ class Sync:
     @cached_property
     def _told(self) -> tuple[tuple[int, ...], list[CategoryInfo]]:
         """Which categories the dataset lists now, and all that there are."""
-        self.counts.requests += 2
         told = self.transport.run(routes.categories())
         # Asked afterwards: who may not see the dataset any more may not see its categories, either.
         now = self.transport.run(routes.visible(self.dataset.info.id))
@@ -305,7 +311,6 @@ class Sync:
 
         The next look at the server says so, too.
         """
-        self.counts.requests += 1
         there = count(self.dataset.info.id, Compiled(), Window(image_id, image_id + 1))
         try:
             return self.transport.run(there) == 0
