@@ -11,16 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from client.serving import Serving
 from coir import MirrorBusy
 from coir.mirror import Limits, MaxDelete, Options
+from coir.mirror.aging import FIRST, Moment, since
 from coir.mirror.lock import holder, locked
 
 from .test_lock import holding
 from .world import World, contents, files
 
-YEAR = 365 * 24 * 3600.0
+DAY = 24 * 3600.0
+YEAR = 365 * DAY
 # A session's cookie lapses on the way, and some moments lie before 1970.
 SETTINGS = [40 * YEAR, -60 * YEAR, 0.0, 0.2 * YEAR, -0.2 * YEAR, 1 * YEAR]
 
@@ -104,6 +108,77 @@ def test_the_trash_when_the_clock_is_set_back(
         mirror.sync(dataset, options=Options(limits=Limits(allow_empty=True)))
         clock.ahead = -3 * YEAR
         assert mirror.gc().files == 1
+
+
+@pytest.mark.parametrize("wrong", [-60 * YEAR, -0.5 * YEAR, 40 * YEAR])
+@pytest.mark.parametrize("again", [False, True], ids=["gc", "sync"])
+def test_the_trash_when_the_clock_was_wrong(
+    running: Serving, tmp_path: Path, clock: Clock, wrong: float, again: bool
+) -> None:
+    """What was put there by a wrong clock counts from the next sync or gc by a right one."""
+    stage = World(running, tmp_path, f"wrong {wrong} {again}")
+    ids = [stage.upload() for _ in range(3)]
+    every = Options(limits=Limits(MaxDelete(percent=100)))
+    month = timedelta(days=30)
+    with stage.mirror("m") as mirror, stage.reach() as dataset:
+        mirror.sync(dataset)
+        clock.ahead = wrong
+        for one in ids[:2]:  # the second sync is no better witness than the first
+            stage.delete("image", one)
+            mirror.sync(dataset, options=every)
+        mirror.gc(month)
+        clock.ahead = 0.0
+        if again:
+            mirror.sync(dataset, options=every)
+        assert mirror.gc(month).files == 0
+        clock.ahead = 29 * DAY
+        assert mirror.gc(month).files == 0
+        clock.ahead = 31 * DAY
+        assert mirror.gc(month).files == 2
+        stage.delete("image", ids[2])
+        mirror.sync(dataset, options=Options(limits=Limits(allow_empty=True)))
+        clock.ahead = 60 * DAY
+        assert mirror.gc(month).files == 0
+        clock.ahead = 62 * DAY
+        assert mirror.gc(month).files == 1
+
+
+def test_the_trash_of_a_mirror_whose_clock_was_always_behind(
+    running: Serving, tmp_path: Path, clock: Clock
+) -> None:
+    """A moment before there was any mirror is not believed, though none was told before it."""
+    stage = World(running, tmp_path, "always")
+    ids = [stage.upload() for _ in range(2)]
+    with stage.mirror("m") as mirror, stage.reach() as dataset:
+        clock.ahead = -50 * YEAR
+        mirror.sync(dataset)
+        stage.delete("image", ids[0])
+        mirror.sync(dataset)
+        clock.ahead = 0.0
+        (mirror.path / ".coir/trash/by hand").mkdir()
+        assert mirror.gc(timedelta(days=30)).files == 0
+        clock.ahead = 31 * DAY
+        assert mirror.gc(timedelta(days=30)).files == 1
+        assert not mirror.trash.folders()
+
+
+@given(
+    clocks=st.lists(st.integers(FIRST - 10, FIRST + 100), max_size=8),
+    now=st.integers(FIRST, FIRST + 100),
+    sync=st.integers(1, 4),
+)
+def test_since_when(clocks: list[int], now: int, sync: int) -> None:
+    """It is a moment that was told, after the sync, and none earlier that could be right."""
+    moments = [Moment(number // 2, clock) for number, clock in enumerate(clocks)]
+    at = since(sync, moments, now)
+    right = [
+        one.clock
+        for number, one in enumerate(moments)
+        if one.syncs >= sync
+        and FIRST <= one.clock <= now
+        and all(before.clock <= one.clock for before in moments[:number] if before.clock <= now)
+    ]
+    assert at == (right[0] if right else None)
 
 
 @pytest.mark.parametrize("age", [-3 * YEAR, 3 * YEAR], ids=["from the future", "old"])

@@ -8,6 +8,7 @@ from pathlib import Path
 from coir.client import Dataset
 from coir.errors import InvalidRequest
 from coir.mirror import plan_file
+from coir.mirror.aging import Aging
 from coir.mirror.contents import Contents, PathLike
 from coir.mirror.counts import Counts
 from coir.mirror.database import Database
@@ -180,10 +181,15 @@ class Mirror(Contents):
     def gc(self, older_than: timedelta | None = None) -> Emptied:
         """Empty the trash; with ``older_than``, of what was put there so long ago.
 
+        Where the clock was wrong then, it counts from the next sync, or `gc`, at which it was not.
+
         Raises:
             MirrorBusy: a sync is under way.
 
         """
         self.settings  # noqa: B018 - refuses a folder without a mirror
         with locked(self._own / "lock"):
-            return self.trash.empty(older_than)
+            if older_than is None:
+                return self.trash.empty()
+            aging = Aging(self.database)
+            return self.trash.empty(aging.older(self.trash.folders(), older_than.total_seconds()))

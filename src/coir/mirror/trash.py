@@ -9,11 +9,9 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from itertools import count
 from pathlib import Path
 
@@ -79,18 +77,22 @@ class Trash:
             self._known = self._read()
         return self._known.get(image_id, [])
 
-    def empty(self, older_than: timedelta | None = None) -> Emptied:
-        """Remove what is there for good; all of it, or what was put there so long ago.
+    def folders(self) -> list[str]:
+        """Give the names of its folders: the syncs that put things there."""
+        with local_files():
+            return [entry.name for entry in self.tree.names(BIN)]
+
+    def empty(self, folders: Container[str] | None = None) -> Emptied:
+        """Remove what is there for good; all of it, or some folders.
 
         Raises:
             CoirError: it cannot be removed.
 
         """
         files = freed = 0
-        latest = time.time() - (timedelta() if older_than is None else older_than).total_seconds()
         with local_files():
             for entry in list(self.tree.names(BIN)):
-                if older_than is not None and _touched(entry) > latest:
+                if folders is not None and entry.name not in folders:
                     continue
                 if not entry.is_dir(follow_symlinks=False):
                     Path(entry.path).unlink()
@@ -137,13 +139,6 @@ class Trash:
                             trashed = msgspec.json.decode(line, type=Trashed)
                             known[trashed.file.image_id].insert(0, trashed)
         return known
-
-
-def _touched(entry: os.DirEntry[str]) -> float:
-    """When something was put into a folder of the trash last."""
-    index = Path(entry.path) / "index"
-    paths = (Path(entry.path), *([index] if index.exists() else []))
-    return max(os.lstat(path).st_mtime for path in paths)
 
 
 def _sizes(folder: str) -> Iterator[int]:
