@@ -246,7 +246,7 @@ async def _users(twin: Twin) -> None:
         assert server.transport.credentials.password == "carol-pw-2"
         with pytest.raises(InvalidRequest, match="not match"):
             await done(server.account.change_password("carol-pw", "carol-pw-3"))
-        with pytest.raises(AuthenticationFailed):
+        with pytest.raises(AuthenticationFailed, match="does not allow this: Access denied"):
             await done(server.admin.users())
         await done(server.account.log_out())
         with pytest.raises(AuthenticationFailed):

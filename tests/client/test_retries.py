@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -470,6 +471,32 @@ def test_every_request_keeps_the_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     gaps = [later - earlier for earlier, later in pairwise(at)]
     assert len(gaps) > 10
     assert sum(gaps) >= 0.95 * len(gaps) / 50
+
+
+@pytest.mark.parametrize(
+    ("given", "method", "said"),
+    [
+        ({"token": "coir_hush"}, "GET", "this API token any more"),
+        ({"token": "hush"}, "GET", "this session cookie any more"),
+        ({"username": "bob", "password": "hush", "basic": True}, "GET", "name and password any"),
+        ({"username": "bob", "password": "hush"}, "GET", "this password for user 'bob' any more"),
+        ({"username": "bob", "password": "hush"}, "POST", "The session has ended"),
+    ],
+)
+def test_credentials_that_end(given: dict[str, Any], method: str, said: str) -> None:
+    """They were accepted before: who holds them is told that they ended, and what is next."""
+    refused = json({"success": False, "message": "Could not authenticate user"}, 400)
+    welcome = json({"success": True}, set_cookie="session=fresh; HttpOnly; Path=/")
+    me = json({"user": {"username": "bob"}})
+    known = {LOGIN: [welcome, refused], ME: [me], DATASETS: [UNAUTHORIZED], CREATE: [UNAUTHORIZED]}
+    with (
+        Misbehaving(known) as server,
+        connect(server.url, **given) as connection,
+        pytest.raises(AuthenticationFailed, match=said) as told,
+    ):
+        connection.datasets() if method == "GET" else connection.create_dataset("x")
+    assert "un it again" in told.value.hint
+    assert "hush" not in f"{told.value}{told.value.hint}"
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://nowhere.invalid"])

@@ -183,7 +183,9 @@ def test_credentials_that_end(site: Site, kind: str, plain: bool, moments: list[
                 with pytest.raises(AuthenticationFailed) as told:
                     mirror.sync(server.dataset(site.dataset), options=ONE_BY_ONE)
                 assert not waiting
-                assert told.value.hint
+                what = "API token" if kind == "token" else "password for user 'bob'"
+                assert f"does not accept this {what} any more" in told.value.message
+                assert "run it again" in told.value.hint
         held = len(files(mirror))
         assert held == 1
         with coir.connect(proxy.url, **site.lent(kind)) as server:

@@ -60,6 +60,13 @@ class Credentials:
                 )
 
     @property
+    def kind(self) -> str:
+        """What they are: ``token``, ``cookies``, ``basic``, ``password``, or nothing."""
+        if self.username is not None:
+            return "basic" if self.basic else "password"
+        return "token" if self.token else "cookies" if self.cookies else ""
+
+    @property
     def can_log_in(self) -> bool:
         """Whether a new session can be started when the old one has ended."""
         return self.username is not None and not self.basic

@@ -78,7 +78,8 @@ class Answer:
     """What came back: status, headers with lower-case names, body; seconds it took.
 
     ``retries`` counts the times the request was sent in vain before; ``response`` is the
-    transport's own, where the body was left to be read.
+    transport's own, where the body was left to be read. ``proof`` is the kind of credentials with
+    which it was asked for; those were accepted once.
     """
 
     status: int
@@ -87,6 +88,7 @@ class Answer:
     seconds: float
     retries: int = 0
     response: Any = None
+    proof: str = ""
 
 
 Operation: TypeAlias = Generator[Request, Answer, T]

@@ -27,6 +27,33 @@ NOT_COCO_HINT = (
     "Check the address: open it in a browser and see whether COCO-Annotator appears. "
     "A proxy's login page in between gives the same answer."
 )
+# What the original, and coir's server, answer with 401 to who is known, and no administrator.
+NOT_ADMIN = "Access denied"
+# What a 401 means, by the kind of the credentials, and what is next.
+NOT_KNOWN = {
+    "": (
+        "The server asks for a user name and password.",
+        "Give --username (the password is asked for), or set COIR_USERNAME and COIR_PASSWORD.",
+    ),
+    "token": (
+        "The server does not accept this API token any more.",
+        "It has expired, or was revoked, which a change of the password does too: make another, "
+        "and run it again.",
+    ),
+    "cookies": (
+        "The server does not accept this session cookie any more.",
+        "It has expired, or was ended: log in again in the browser, or use a user name and "
+        "password, and run it again.",
+    ),
+    "basic": (
+        "The server does not accept this user name and password any more.",
+        "The password was changed, or the user was removed: run it again with those of now.",
+    ),
+    "password": (
+        "The session has ended.",
+        "Run it again: it logs in anew.",
+    ),
+}
 BUSY = {429, 502, 503, 504}
 
 
@@ -100,12 +127,13 @@ def _error(request: Request, answer: Answer) -> CoirError:
     asked = _what(request)
     said = f": {message.rstrip('.')}" if message else ""
     match status:
-        case 401:
+        case 401 if message == NOT_ADMIN:
             return AuthenticationFailed(
-                "The server asks for a user name and password.",
-                hint="Give --username (the password is asked for), or set COIR_USERNAME "
-                "and COIR_PASSWORD.",
+                f"The server does not allow this{said}.", hint="Ask an administrator."
             )
+        case 401:
+            ended, hint = NOT_KNOWN[answer.proof]
+            return AuthenticationFailed(ended, hint=hint)
         case 403:
             return PermissionDenied(
                 f"The server does not allow this{said}.",

@@ -70,8 +70,10 @@ def info() -> Operation[ServerInfo]:
     return decoded(request, (yield request), ServerInfo)
 
 
-def login(credentials: Credentials) -> Operation[None]:
+def login(credentials: Credentials, *, again: bool = False) -> Operation[None]:
     """Start a session: ``POST /api/user/login``; the transport keeps its cookie.
+
+    It is done ``again`` where the session of an accepted password has ended.
 
     Raises:
         AuthenticationFailed: the user name or the password is wrong.
@@ -80,6 +82,12 @@ def login(credentials: Credentials) -> Operation[None]:
     body = {"username": credentials.username, "password": credentials.password}
     request = Request("POST", "/api/user/login", json=body)
     answer = yield request
+    if answer.status in {400, 401} and again:
+        raise AuthenticationFailed(
+            f"The server does not accept this password for user '{credentials.username}' any more.",
+            hint="It was changed meanwhile, or the user was removed: run it again with the "
+            "password of now.",
+        )
     if answer.status in {400, 401}:
         raise AuthenticationFailed(
             f"The server does not accept this password for user '{credentials.username}'.",

@@ -135,7 +135,7 @@ class Transport(_Wire[httpx2.Client], Closing):
     def _renewed(self, request: Request) -> Answer:
         answer = self._patient(request)
         if _session_ended(request, answer, self.credentials):
-            self.run(login(self.credentials))
+            self.run(login(self.credentials, again=True))
             answer = self._patient(request)
         return answer
 
@@ -143,7 +143,8 @@ class Transport(_Wire[httpx2.Client], Closing):
         for attempt in _attempts(request):
             with attempt:
                 answer = self._once(request)
-                return _counted(_not_busy(request, answer), attempt.num)
+                answer = _not_busy(request, answer)
+                return replace(answer, retries=attempt.num - 1, proof=self.credentials.kind)
         raise AssertionError  # stamina raises what the last attempt raised
 
     def _once(self, request: Request) -> Answer:
@@ -192,7 +193,7 @@ class AsyncTransport(_Wire[httpx2.AsyncClient], AsyncClosing):
     async def _renewed(self, request: Request) -> Answer:
         answer = await self._patient(request)
         if _session_ended(request, answer, self.credentials):
-            await self.run(login(self.credentials))
+            await self.run(login(self.credentials, again=True))
             answer = await self._patient(request)
         return answer
 
@@ -200,7 +201,8 @@ class AsyncTransport(_Wire[httpx2.AsyncClient], AsyncClosing):
         async for attempt in _attempts(request):
             with attempt:
                 answer = await self._once(request)
-                return _counted(_not_busy(request, answer), attempt.num)
+                answer = _not_busy(request, answer)
+                return replace(answer, retries=attempt.num - 1, proof=self.credentials.kind)
         raise AssertionError  # stamina raises what the last attempt raised
 
     async def _once(self, request: Request) -> Answer:
@@ -342,10 +344,6 @@ def _backoff(error: Exception) -> bool | float:
 def _not_busy(request: Request, answer: Answer) -> Answer:
     """Raise for a status that says "not now", so that the request is sent again."""
     return checked(request, answer) if answer.status in BUSY else answer
-
-
-def _counted(answer: Answer, attempt: int) -> Answer:
-    return replace(answer, retries=attempt - 1)
 
 
 def _session_ended(request: Request, answer: Answer, credentials: Credentials) -> bool:
