@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from cli.command import coir
 from coir import CoirError
 from coir.mirror import Mirror, Options
+from coir.mirror.instant import Instant
 
 from .library import mounted
 from .world import World, contents, files, world
@@ -76,8 +81,13 @@ def test_a_disk_without_any_space(running: World, tmp_path: Path) -> None:
         filler = full / "filler"
         with filler.open("wb", buffering=0) as file:
             file.write(bytes(4_000_000))  # as much of it as there is space for
-        with pytest.raises(CoirError, match=r"coir.db is full") as there:
-            Mirror(full / "m")
+        with Mirror(full / "m") as mirror:
+            assert len(mirror) == len(files(mirror)) == 1
+            assert read(mirror, tmp_path) == 1
+            with pytest.raises(CoirError, match="No space") as there:
+                mirror.sync(dataset)
+            with pytest.raises(CoirError, match=r"coir.db is full"), mirror.database.write():
+                pass
         with Mirror(full / "new") as new, pytest.raises(CoirError, match="No space") as made:
             new.sync(dataset)
         assert "pace" in there.value.hint
@@ -111,3 +121,138 @@ def test_a_folder_that_takes_no_writing(running: World, tmp_path: Path, part: st
             assert (contents(mirror), files(mirror)) == before
             assert mirror.sync(dataset).counts.images_added == 1
             assert len(files(mirror)) == 2
+
+
+def read(mirror: Mirror, out: Path) -> int:
+    """How many images a mirror gives, by each of the ways to read one."""
+    told = mirror.status()
+    assert told.last is not None
+    exported = mirror.export("coco", out / "out.json", with_empty_images=True)
+    asked = mirror.query("SELECT count(*) AS number FROM images").to_pylist()
+    verified = list(mirror.verify())
+    assert {one.sign for one in verified} == {"="}
+    numbers = {told.images, exported.images, asked[0]["number"], len(verified), len(mirror)}
+    assert list(mirror.log())
+    assert list(mirror.diff(since=0))
+    (number,) = numbers
+    return number
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """A folder that nobody can write to."""
+    with mounted(folder, "--bind", str(folder)):
+        subprocess.run(["mount", "-o", "remount,ro,bind", str(folder)], check=True)
+        yield
+
+
+def test_reading_where_nothing_can_be_written(running: World, tmp_path: Path) -> None:
+    """Everything but a sync works; and that works again where it can be written."""
+    stage = World(running.running, tmp_path, "only read")
+    stage.upload()
+    home = tmp_path / "m"
+    with stage.reach() as dataset:
+        with Mirror(home) as mirror:
+            mirror.sync(dataset)
+        with read_only(home), Mirror(home, create=False) as mirror:
+            assert read(mirror, tmp_path) == 1
+            verification = mirror.verify(dataset, deep=True)
+            assert [one.sign for one in verification] == ["="]
+            with pytest.raises(CoirError, match="cannot be written"), mirror.database.write():
+                pass
+        new = stage.upload()
+        with Mirror(home) as mirror:
+            with mirror.database.write():  # what could not be written is opened anew
+                pass
+            mirror.sync(dataset)
+            assert new in [one.id for one in mirror.images()]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "status",
+        "log",
+        "diff --since 0",
+        "verify --offline",
+        "export",
+        "query 'SELECT 1 FROM images'",
+    ],
+)
+def test_commands_where_nothing_can_be_written(
+    running: World, tmp_path: Path, command: str
+) -> None:
+    """Each that only reads does so."""
+    stage = World(running.running, tmp_path, f"commands {command[:6].strip()}")
+    stage.upload()
+    home = tmp_path / "m"
+    with stage.reach() as dataset, Mirror(home) as mirror:
+        mirror.sync(dataset)
+    name, *rest = shlex.split(command)
+    if name == "export":
+        rest = ["--format", "coco", str(tmp_path / "out.json")]
+    with read_only(home):
+        done = coir(name, str(home), *rest)
+    assert (done.code, done.err if done.code else "") == (0, "")
+
+
+def test_what_was_frozen_is_written_again(running: World, tmp_path: Path) -> None:
+    """Who opened a mirror while it could only be read may sync it afterwards."""
+    stage = World(running.running, tmp_path, "thawed")
+    stage.upload()
+    home = tmp_path / "m"
+    with stage.reach() as dataset, Mirror(home) as first:
+        first.sync(dataset)
+        first.close()
+        with read_only(home):
+            mirror = Mirror(home)
+        stage.upload()
+        with mirror:
+            assert mirror.sync(dataset).counts.images_added == 1
+
+
+def test_what_was_written_while_it_was_read_as_it_lay(running: World, tmp_path: Path) -> None:
+    """It is told, since it may be of two instants."""
+    stage = World(running.running, tmp_path, "torn")
+    stage.upload()
+    home = tmp_path / "m"
+    with stage.reach() as dataset:
+        with Mirror(home) as mirror:
+            mirror.sync(dataset)
+        with read_only(home):
+            frozen, instant = Mirror(home), Instant(home)
+        stage.upload()
+        with Mirror(home) as mirror:
+            mirror.sync(dataset)
+        with frozen, instant:
+            with pytest.raises(CoirError, match="written while it was read"):
+                len(frozen)
+            with pytest.raises(CoirError, match="written while it was read"):
+                list(instant.images())
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_what_a_kill_left_where_nothing_can_be_written(
+    running: World, tmp_path: Path, shared: bool
+) -> None:
+    """It is read with what is in the log; and told what to do where SQLite cannot do that."""
+    stage = World(running.running, tmp_path, f"killed {shared}")
+    stage.upload()
+    home, copy = tmp_path / "m", tmp_path / "copy"
+    with stage.reach() as dataset, Mirror(home) as mirror:
+        mirror.sync(dataset)
+        shutil.copytree(home, copy)  # as it lies while it is open
+    assert (copy / "coir.db-wal").stat().st_size
+    if not shared:
+        (copy / "coir.db-shm").unlink()
+    with read_only(copy):
+        if shared:
+            with Mirror(copy) as mirror:
+                assert read(mirror, tmp_path) == 1
+        else:
+            for opening in (Mirror, Instant):
+                with pytest.raises(CoirError, match=r"coir.db-wal.* cannot be written") as told:
+                    opening(copy)
+                assert "Copy coir.db and coir.db-wal" in told.value.hint
+    with Mirror(copy) as mirror:
+        assert read(mirror, tmp_path) == 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import msgspec
 
 from coir.errors import CoirError, InvalidRequest
 
-__all__ = ["Database", "keep", "translated"]
+__all__ = ["Database", "connected", "keep", "translated"]
 
 # "coir", so that `file` and SQLite know whose it is; and the version of the tables.
 APPLICATION_ID = 0x636F6972
@@ -25,6 +26,11 @@ VERSION = 1
 BUSY_SECONDS = 30.0
 # With SQLite's 2 MB a first sync takes a third longer for each row; with more than this no less.
 CACHE_KB = 16_000
+# What SQLite says where it cannot make a file beside a database.
+NOT_WRITTEN = {
+    sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM
+}  # fmt: skip
+NOT_SHARED = {sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMOPEN}
 
 TABLES = """
 CREATE TABLE mirror (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -111,7 +117,7 @@ class Database:
             if create:
                 path.parent.mkdir(parents=True, exist_ok=True)
             # Threads fetch; only the one that opened it writes.
-            self._connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+            self._connection, self._frozen = connected(path)
         try:
             with translated(path):
                 self._prepare(create=create)
@@ -123,16 +129,19 @@ class Database:
         """Give the rows of a query, as they are read."""
         with translated(self.path):
             yield from self._connection.execute(sql, parameters)
+        self._check()
 
     def value(self, sql: str, parameters: Any = ()) -> Any:
         """Give the first value of the first row; None where there is none."""
         with translated(self.path):
             row = self._connection.execute(sql, parameters).fetchone()
+        self._check()
         return None if row is None else row[0]
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
         """Give a transaction: whole at the end of the block, or nothing of it."""
+        self._thaw()
         with translated(self.path):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -163,6 +172,23 @@ class Database:
         """Close the connection."""
         self._connection.close()
 
+    def _check(self) -> None:
+        if self._frozen is not None:
+            self._frozen.check()
+
+    def _thaw(self) -> None:
+        """Open it anew where it could only be read, and say why where that has not changed."""
+        if self._frozen is None:
+            return
+        with translated(self.path):
+            connection, frozen = connected(self.path)
+            if frozen is not None:
+                connection.close()
+                raise frozen.error
+            self._connection.close()
+            self._connection, self._frozen = connection, None
+            self._prepare(create=False)
+
     def _prepare(self, *, create: bool) -> None:
         connection = self._connection
         known = connection.execute("PRAGMA application_id").fetchone()[0]
@@ -173,9 +199,10 @@ class Database:
             )
         # A power failure may take back the last transactions, and damages nothing: data and
         # progress go back together, and the next sync does it again.
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(f"PRAGMA cache_size = -{CACHE_KB}")
+        if self._frozen is None:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
         if empty:
             connection.executescript(
                 f"BEGIN; {TABLES} PRAGMA application_id = {APPLICATION_ID}; "
@@ -194,6 +221,80 @@ def keep(connection: sqlite3.Connection, key: str, value: Any) -> None:
     connection.execute(
         "INSERT OR REPLACE INTO mirror VALUES (?, ?)", (key, msgspec.json.encode(value).decode())
     )
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A database that is read as it lies there, since nothing can be written beside it.
+
+    ``error`` is what keeps it from being written.
+    """
+
+    path: Path
+    error: CoirError
+    stamp: tuple[int, ...]
+
+    def check(self) -> None:
+        """Make sure that what was read is of one instant.
+
+        Raises:
+            CoirError: somebody has written it since it was opened.
+
+        """
+        if _stamp(self.path) != self.stamp:
+            raise CoirError(f"{self.path} was written while it was read.", hint="Run it again.")
+
+
+def connected(
+    path: Path, *, mode: str = "", **options: Any
+) -> tuple[sqlite3.Connection, Frozen | None]:
+    """Open a database, also on a disk that is full, or takes no writing.
+
+    The memory that connections share is a file beside it. Where that cannot be made nobody else
+    is at work on it, and what is there can be read as it lies.
+
+    Raises:
+        CoirError: a part of it lies in a file of its own, which cannot be put into it there.
+        sqlite3.DatabaseError: it cannot be opened.
+
+    """
+    settings = {"timeout": BUSY_SECONDS, "isolation_level": None, **options}
+    connection = sqlite3.connect(
+        f"{_uri(path)}{mode}" if mode else path, uri=bool(mode), **settings
+    )
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        if not (_is_alone(error) and path.is_file() and path.stat().st_size):
+            raise
+        message, hint = _words(error, path)
+        frozen = Frozen(path, CoirError(message, hint=hint), _stamp(path))
+        log = Path(f"{path}-wal")
+        if log.is_file() and log.stat().st_size:
+            raise CoirError(
+                f"What was written last is in {log}, and {message[0].lower()}{message[1:]}",
+                hint="Copy coir.db and coir.db-wal to a disk that can be written, and read them "
+                f"there. {hint}",
+            ) from error
+    else:
+        return connection, None
+    return sqlite3.connect(f"{_uri(path)}?immutable=1", uri=True, **settings), frozen
+
+
+def _uri(path: Path) -> str:
+    return path.absolute().as_uri()
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    found = path.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _is_alone(error: sqlite3.DatabaseError) -> bool:
+    """Whether SQLite could not make the memory that connections share."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    return code in NOT_SHARED or code & 0xFF in NOT_WRITTEN
 
 
 @contextmanager

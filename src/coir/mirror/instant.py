@@ -5,7 +5,6 @@ It has a connection of its own, which cannot write, and which any thread may rea
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -14,7 +13,7 @@ import msgspec
 
 from coir.client.closing import Closing
 from coir.errors import InvalidRequest
-from coir.mirror.database import BUSY_SECONDS, translated
+from coir.mirror.database import connected, translated
 from coir.mirror.place import local_place
 from coir.mirror.record import CategoryRecord
 from coir.mirror.settings import Settings
@@ -63,11 +62,9 @@ class Instant(Closing):
         self.home = home
         self._path = home / "coir.db"
         with translated(self._path):
-            self._connection = sqlite3.connect(
-                f"{self._path.absolute().as_uri()}?mode=ro",
-                uri=True,
-                timeout=BUSY_SECONDS,
-                isolation_level=None,
+            self._connection, self._frozen = connected(
+                self._path,
+                mode="?mode=ro",
                 check_same_thread=False,  # SQLite itself lets one thread in after the other
             )
         self._connection.execute("BEGIN")
@@ -86,6 +83,8 @@ class Instant(Closing):
         """Give the rows of a query, as they are read."""
         with translated(self._path):
             yield from self._connection.execute(sql, parameters)
+        if self._frozen is not None:
+            self._frozen.check()
 
     def value(self, sql: str) -> Any:
         """Give the first value of the first row; None where there is none."""
