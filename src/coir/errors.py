@@ -13,7 +13,7 @@
     ├── IncompleteScan           10  a listing ended without proof that it is whole
     ├── IncompleteUpload         11  some files were not uploaded
     ├── IncompleteSync           12  of some images annotations or files could not be fetched
-    └── SyncStopped              13  more would be removed than is allowed; nothing was
+    └── SyncStopped              13  more would be removed or replaced than is allowed; nothing was
 
 The message is one sentence on what happened; ``hint`` is the next thing to try. Neither
 ever holds a password or a cookie.
@@ -166,7 +166,10 @@ class IncompleteSync(CoirError):
 
 
 class SyncStopped(CoirError):
-    """More images would be removed from a mirror than is allowed; ``report`` says what would be."""
+    """More images of a mirror would be removed, or be others, than is allowed.
+
+    ``report`` says what would be.
+    """
 
     exit_code = 13
 

@@ -227,6 +227,21 @@ def test_files_that_were_taken_out_are_put_in(library: Library) -> None:
         assert on_disk(mirror) == {"0.jpg", "1.jpg", "2.jpg"}
 
 
+def test_a_folder_with_many_images_that_is_renamed(library: Library) -> None:
+    """On coir's server nobody has to allow it: the feed tells that these are the same images."""
+    (library.home / "a").mkdir()
+    for number in range(12):
+        (library.home / f"a/{number}.jpg").write_bytes(painted(number))
+    library.scan()
+    with library.mirror() as mirror:
+        library.sync(mirror)
+        (library.home / "a").rename(library.home / "b")
+        library.scan()
+        counts = library.sync(mirror).counts
+        assert (counts.images_changed, counts.images_removed) == (12, 0)
+        assert on_disk(mirror) == {f"b/{number}.jpg" for number in range(12)}
+
+
 @pytest.mark.parametrize("planted", ["folder", "file", "dangling"])
 def test_links_are_not_followed(library: Library, planted: str, tmp_path: Path) -> None:
     """A link below images/ leads nothing out of it: it is put into the trash itself."""

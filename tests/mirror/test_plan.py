@@ -67,6 +67,33 @@ def test_a_mass_deletion_is_an_obstacle() -> None:
     assert obstacle(Tally(removed=1, unchanged=9), 10, Limits(MaxDelete(number=0))) is not None
 
 
+def test_other_images_under_the_same_ids_are_an_obstacle() -> None:
+    """More file names or paths that changed than may be removed stop a plan, but not a feed's."""
+    here = [record(one) for one in range(1, 101)]
+    tally, renamed = Tally(), [record(one, "b.jpg") for one in range(1, 22)]
+    actions = list(compare(here, [*renamed, *here[21:]], tally))
+    assert (tally.changed, tally.renamed, tally.unchanged) == (21, 21, 79)
+    assert all(isinstance(one, Change) and one.renamed for one in actions)
+    refused = obstacle(tally, 100, Limits())
+    assert refused is not None
+    assert refused[0].startswith("21 of 100 images would have another file name or path")
+    assert "--max-delete 21" in refused[1]
+    assert obstacle(tally, 100, Limits(MaxDelete(number=21))) is None
+    assert obstacle(tally, 100, Limits(), followed=True) is None
+    moved = Tally()
+    list(compare(here, [record(one, path="/d/b/a.jpg") for one in range(1, 101)], moved))
+    assert moved.renamed == 100
+
+
+def test_what_is_no_other_image() -> None:
+    """A path that becomes known, and what people do to an image, rename nothing."""
+    tally = Tally()
+    first, second = record(1, path=None), record(2)
+    there = [record(1), ImageRecord(2, "a.jpg", annotated=True)]
+    assert len(list(compare([first, second], there, tally))) == 2
+    assert (tally.changed, tally.renamed) == (2, 0)
+
+
 def test_of_a_small_mirror_a_few_may_always_go() -> None:
     """A part of ten images is no measure."""
     assert obstacle(Tally(removed=5, unchanged=5), 10, Limits()) is None

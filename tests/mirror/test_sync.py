@@ -216,6 +216,32 @@ def test_too_many_deletions_stop_a_sync(stage: World, plain: bool) -> None:
         assert [image.id for image in mirror.images()] == [*stage.ids[2:], new]
 
 
+def test_other_images_under_the_same_ids_stop_a_sync(stage: World) -> None:
+    """A server that was set up anew: nothing is changed, also by a plan; a flag allows it."""
+    limits = Limits(MaxDelete(number=5))
+    plan = stage.folder / "plan"
+    with stage.mirror("m") as mirror, stage.reach(plain=True) as dataset:
+        mirror.sync(dataset)
+        before = contents(mirror), files(mirror)
+        with stage.running.database() as database:
+            database.execute(
+                "UPDATE images SET file_name = 'new ' || file_name WHERE dataset_id = ?",
+                (stage.dataset,),
+            )
+        for act in (
+            lambda: mirror.sync(dataset, options=Options(limits=limits)),
+            lambda: mirror.write_plan(plan, dataset, options=Options(limits=limits)),
+            lambda: mirror.apply(plan, dataset, options=Options(limits=limits)),
+        ):
+            with pytest.raises(SyncStopped, match="6 of 6 images would have another") as stopped:
+                act()
+            assert "--max-delete 6" in stopped.value.hint
+            assert stopped.value.report.counts.images_changed == 6
+            assert (contents(mirror), files(mirror)) == before
+        mirror.apply(plan, dataset, options=Options(limits=Limits(MaxDelete(number=6))))
+        assert all(image.file_name.startswith("new ") for image in mirror.images())
+
+
 def test_a_dataset_that_is_gone_stops_a_sync(stage: World) -> None:
     """A dataset that this user does not see any more takes nothing from the mirror."""
     with stage.mirror("m") as mirror, stage.reach() as dataset, stage.reach(plain=True) as plain:

@@ -82,7 +82,7 @@ MaxDeleteOption = Annotated[
         parser=amounts.max_delete,
         rich_help_panel=SAFETY,
         show_default=str(LIMITS.max_delete),
-        help="Stop before more images than this are removed.",
+        help="Stop before more images than this are removed, or get another file name or path.",
     ),
 ]
 AllowEmpty = Annotated[

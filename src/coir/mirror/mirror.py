@@ -58,7 +58,7 @@ class Mirror(Contents):
 
         Raises:
             InvalidRequest: the mirror is of something else, or another process is at work on it.
-            SyncStopped: more images would be removed than is allowed; nothing was removed.
+            SyncStopped: more images would be removed, or be others, than is allowed; none was.
             IncompleteSync: all but the annotations or files of some images.
             IncompleteScan: the listing could not be shown to be whole; nothing was removed.
             CoirError: something else kept it from its end; the next sync goes on.
@@ -132,7 +132,7 @@ class Mirror(Contents):
             thought = self._thought(dataset, plan.head.where, options, watch)
             uuid = None if self._opened is None else thought.settings.uuid
             plan_file.fitting(plan, thought, uuid)
-            thought.judge(plan.head.counts)
+            thought.judge(plan.head.counts, plan.head.mode)
             thought.planned()
             work = self._work(dataset, plan.head.where, options, watch)
             return work.carry_out(plan.actions, Counts(images_unchanged=plan.head.counts.unchanged))

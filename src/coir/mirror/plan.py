@@ -31,10 +31,14 @@ class Add(msgspec.Struct, frozen=True, tag_field="action", tag="add"):
         return self.image.id
 
 
-class Change(msgspec.Struct, frozen=True, tag_field="action", tag="change"):
-    """An image whose row differs; ``image`` is as it is on the server."""
+class Change(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="action", tag="change"):
+    """An image whose row differs; ``image`` is as it is on the server.
+
+    With another file name or path it is ``renamed``; or it is another image that got its id.
+    """
 
     image: ImageRecord
+    renamed: bool = False
 
     @property
     def id(self) -> int:
@@ -61,21 +65,26 @@ Action: TypeAlias = Add | Change | Remove | Look
 
 @dataclass(slots=True)
 class Tally:
-    """How many images a plan adds, changes, removes, looks at, and leaves as they are."""
+    """How many images a plan adds, changes, removes, looks at, and leaves as they are.
+
+    Those that are renamed are among the changed ones.
+    """
 
     added: int = 0
     changed: int = 0
     removed: int = 0
     looked_at: int = 0
     unchanged: int = 0
+    renamed: int = 0
 
     def count(self, action: Action) -> None:
         """Count an action."""
         match action:
             case Add():
                 self.added += 1
-            case Change():
+            case Change(renamed=renamed):
                 self.changed += 1
+                self.renamed += renamed
             case Remove():
                 self.removed += 1
             case Look():
@@ -102,7 +111,7 @@ def compare(
         if wanted == mine:
             tally.unchanged += 1
         else:
-            yield from _counted(Change(wanted), tally)
+            yield from _counted(Change(wanted, _is_renamed(mine, wanted)), tally)
         mine = next(ours, None)
     while mine is not None:
         yield from _counted(Remove(mine.id), tally)
@@ -116,6 +125,11 @@ def told(there: ImageRecord, here: ImageRecord) -> ImageRecord:
     return msgspec.structs.replace(there, path=here.path, width=here.width, height=here.height)
 
 
+def _is_renamed(here: ImageRecord, there: ImageRecord) -> bool:
+    moved = here.path is not None and here.path != there.path
+    return moved or here.file_name != there.file_name
+
+
 def _counted(action: Action, tally: Tally) -> Iterator[Action]:
     tally.count(action)
     yield action
@@ -123,16 +137,19 @@ def _counted(action: Action, tally: Tally) -> Iterator[Action]:
 
 @dataclass(frozen=True, slots=True)
 class MaxDelete:
-    """The most images that a sync may remove: a number, or a part of those in the mirror."""
+    """The most images that a sync may remove, or take for others under the same ids.
+
+    A number, or a part of those in the mirror.
+    """
 
     number: int | None = None
     percent: float | None = None
 
-    def allows(self, removed: int, held: int) -> bool:
+    def allows(self, number: int, held: int) -> bool:
         """Whether so many of those held may go."""
         if self.number is not None:
-            return removed <= self.number
-        return removed <= (max(ALWAYS_ALLOWED, held * self.percent / 100) if self.percent else 0)
+            return number <= self.number
+        return number <= (max(ALWAYS_ALLOWED, held * self.percent / 100) if self.percent else 0)
 
     def __str__(self) -> str:
         return str(self.number) if self.number is not None else f"{self.percent:g}%"
@@ -146,10 +163,13 @@ class Limits:
     allow_empty: bool = False
 
 
-def obstacle(tally: Tally, held: int, limits: Limits) -> tuple[str, str] | None:
+def obstacle(
+    tally: Tally, held: int, limits: Limits, *, followed: bool = False
+) -> tuple[str, str] | None:
     """Say what keeps a plan from being carried out, and which flag allows it; None for nothing.
 
-    ``held`` is how many images the mirror holds.
+    ``held`` is how many images the mirror holds. What a feed that is ``followed`` tells is of the
+    server that it was: whole folders may be renamed there.
     """
     if held and tally.removed == held and not tally.added and not limits.allow_empty:
         return (
@@ -163,5 +183,13 @@ def obstacle(tally: Tally, held: int, limits: Limits) -> tuple[str, str] | None:
             f"{tally.removed:,} of {held:,} images would be removed, and --max-delete is "
             f"{limits.max_delete}.",
             f"If they were deleted on purpose, add --max-delete {tally.removed}.",
+        )
+    if not followed and not limits.max_delete.allows(tally.renamed, held):
+        return (
+            f"{tally.renamed:,} of {held:,} images would have another file name or path, and "
+            f"--max-delete is {limits.max_delete}.",
+            "A server that was set up anew gives the same ids to other images: sync it into "
+            "another folder. If they were renamed on purpose, add "
+            f"--max-delete {tally.renamed}.",
         )
     return None

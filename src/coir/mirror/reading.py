@@ -208,7 +208,7 @@ class Reader:
                 if not (isinstance(one, Add | Change) and one.id in known):
                     yield one
                 elif known[one.id].path is not None:
-                    yield type(one)(known[one.id])
+                    yield structs.replace(one, image=known[one.id])
                 elif isinstance(one, Change):
                     yield one
                 else:

@@ -108,7 +108,7 @@ class Sync:
         """Make the mirror like the server.
 
         Raises:
-            SyncStopped: more would be removed than is allowed; nothing was.
+            SyncStopped: more would be removed, or replaced, than is allowed; nothing was.
             CoirError: the server cannot be reached, or fails; what was done stays.
 
         """
@@ -123,15 +123,15 @@ class Sync:
         """Give the actions of a sync, and change nothing; then `planned` tells their numbers."""
         look = self._looking().look(None)
         yield from look.actions
-        self.mode, self.certificate = look.mode, look.reader.certificate
-        self.judge(look.reader.tally)
+        self.certificate = look.reader.certificate
+        self.judge(look.reader.tally, look.mode)
 
-    def judge(self, tally: Tally) -> None:
+    def judge(self, tally: Tally, mode: str) -> None:
         """Find out whether a plan with these numbers is allowed; `planned` then says so."""
-        self.tally = tally
+        self.tally, self.mode = tally, mode
         self.counts.images_unchanged = tally.unchanged
         self._tell(tally)
-        self.obstacle = obstacle(tally, self.store.held(), self.options.limits)
+        self.obstacle = self._obstacle(tally)
 
     def planned(self) -> SyncReport:
         """Say what a plan would do.
@@ -196,8 +196,12 @@ class Sync:
             watch=self.watch,
         )
 
+    def _obstacle(self, tally: Tally) -> tuple[str, str] | None:
+        followed = self.mode == "feed"
+        return obstacle(tally, self.store.held(), self.options.limits, followed=followed)
+
     def _allowed(self, tally: Tally) -> None:
-        self.obstacle = obstacle(tally, self.store.held(), self.options.limits)
+        self.obstacle = self._obstacle(tally)
         if self.obstacle is not None:
             self.store.syncs.stopped(self.number)
             self._tell(tally)
