@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
+
+import pytest
 
 from client.serving import Serving
 from coir.mirror import Limits, MaxDelete, Options
@@ -198,3 +201,150 @@ def test_a_whole_history(running: Serving, tmp_path: Path) -> None:
                 with world.mirror(f"now {number}") as now:
                     now.sync(own if number % 8 else plain)
                     assert held == (contents(now), files(now)), name
+
+
+class Walk:
+    """A dataset to which anything may happen, in an order that chance decides."""
+
+    def __init__(self, running: Serving, folder: Path, chance: Random) -> None:
+        self.world = World(running, folder, "walked")
+        self.chance = chance
+        self.categories = list(self.world.own_categories)
+        self.images = [self.world.upload() for _ in range(3)]
+        self.marks: list[tuple[int, int]] = []  # each with its image
+        self.deleted: list[tuple[str, int, int]] = []
+
+    def step(self) -> str:
+        """Let something happen that can; gives its name."""
+        while True:
+            one = self.chance.choice(
+                [self.upload, self.annotate, self.annotate, self.redraw, self.redraw, self.relabel,
+                 self.colour, self.delete_image, self.delete_mark, self.restore, self.restore,
+                 self.remove_for_good, self.copy, self.describe]
+            )  # fmt: skip
+            if one():
+                return one.__name__
+
+    def _asked(self, method: str, path: str, **more: Any) -> None:
+        answer = self.world.admin.request(method, path, **more)
+        assert answer.status_code == 200, answer.text
+
+    def _outline(self) -> list[list[int]]:
+        left, top = self.chance.randrange(10), self.chance.randrange(10)
+        return [[left, top, left + 20, top, left + 20, top + 20, left, top + 20]]
+
+    def upload(self) -> bool:
+        self.images.append(self.world.upload(content=picture(20 + len(self.images), 30)))
+        return True
+
+    def annotate(self) -> bool:
+        if self.images:
+            image, category = self.chance.choice(self.images), self.chance.choice(self.categories)
+            mark = self.world.annotate(image, category, segmentation=self._outline())
+            self.marks.append((mark, image))
+        return bool(self.images)
+
+    def redraw(self) -> bool:
+        living = [mark for mark, image in self.marks if image in self.images]
+        if living:
+            category = self.chance.choice(self.categories)
+            told = {"category_id": category, "segmentation": self._outline()}
+            self.world.change(self.chance.choice(living), **told)
+        return bool(living)
+
+    def relabel(self) -> bool:
+        name = f"walked {self.chance.randrange(10**6)}"
+        self._asked(
+            "PUT", f"/api/category/{self.chance.choice(self.categories)}", json={"name": name}
+        )
+        return True
+
+    def colour(self) -> bool:
+        category = self.chance.choice(self.categories)
+        told = {"name": f"coloured {category}", "color": f"#{self.chance.randrange(16**6):06x}"}
+        self._asked("PUT", f"/api/category/{category}", json=told)
+        return True
+
+    def delete_image(self) -> bool:
+        if len(self.images) > 2:
+            image = self.images.pop(self.chance.randrange(len(self.images)))
+            self.world.delete("image", image)
+            self.deleted.append(("image", image, image))
+            return True
+        return False
+
+    def delete_mark(self) -> bool:
+        if self.marks:
+            mark, image = self.marks.pop(self.chance.randrange(len(self.marks)))
+            if image in self.images:
+                self.world.delete("annotation", mark)
+                self.deleted.append(("annotation", mark, image))
+                return True
+        return False
+
+    def restore(self) -> bool:
+        if self.deleted:
+            kind, number, image = self.deleted.pop(self.chance.randrange(len(self.deleted)))
+            if kind == "image":
+                self.images.append(image)
+            elif image not in self.images:
+                return False
+            else:
+                self.marks.append((number, image))
+            self.world.restore(kind, number)
+            return True
+        return False
+
+    def remove_for_good(self) -> bool:
+        if self.deleted:
+            kind, number, _ = self.deleted.pop(self.chance.randrange(len(self.deleted)))
+            self._asked("DELETE", "/api/undo/", params={"id": number, "instance": kind})
+            return True
+        return False
+
+    def copy(self) -> bool:
+        if len(self.images) < 2:
+            return False
+        first, second = self.chance.sample(self.images, 2)
+        path = f"/api/image/copy/{first}/{second}/annotations"
+        return bool(self.world.admin.post(path, json={}).status_code == 200)
+
+    def describe(self) -> bool:
+        image, category = self.chance.choice(self.images), self.chance.choice(self.categories)
+        shown = {"id": category, "annotations": []}
+        body = {"image": {"id": image, "metadata": {"k": 1}}, "categories": [shown]}
+        self._asked("POST", "/api/annotator/data", json=body)
+        return True
+
+
+@pytest.mark.slow
+def test_a_hundred_steps(running: Serving, tmp_path: Path) -> None:
+    """One go equals a hundred steps, by the feed, by listings, and by either at times only."""
+    walk = Walk(running, tmp_path, Random(100))
+    world = walk.world
+    taken: set[str] = set()
+    with (
+        world.mirror("feed") as feed,
+        world.mirror("listing") as listing,
+        world.mirror("seldom by the feed") as seldom,
+        world.mirror("seldom by listings") as rarely,
+        world.reach() as own,
+        world.reach(plain=True) as plain,
+    ):
+        for number in range(1, 101):
+            taken.add(name := walk.step())
+            feed.sync(own, options=FEED)
+            listing.sync(plain, options=LISTING)
+            held = contents(feed), files(feed)
+            assert held == (contents(listing), files(listing)), f"{number}: {name}"
+            if number % 20 == 0:
+                seldom.sync(own, options=FEED)
+                rarely.sync(plain, options=LISTING)
+                for each in (seldom, rarely):
+                    assert held == (contents(each), files(each)), f"{number}: {each.path.name}"
+        assert len(taken) == 11
+        assert next(iter(feed.log())).sync == next(iter(listing.log())).sync == 100
+        for dataset in (own, plain):
+            with world.mirror(f"one go {dataset is own}") as now:
+                now.sync(dataset)
+                assert held == (contents(now), files(now))
