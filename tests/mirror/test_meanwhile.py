@@ -5,6 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+import coir
+from coir import UnexpectedAnswer
+from coir.mirror import Options
+from scan.proxy import Proxy, untouched
+
 from .world import contents, world
 
 
@@ -29,6 +36,35 @@ def test_what_is_deleted_while_it_is_fetched(tmp_path: Path) -> None:
             with stage.mirror("now") as now:
                 now.sync(dataset)
                 assert contents(mirror) == contents(now)
+
+
+def test_what_came_before_a_question_that_fails(tmp_path: Path) -> None:
+    """Whether an image is gone cannot be found out: the sync ends, and what came is kept."""
+    with world(tmp_path) as stage:
+        ids = [stage.upload() for _ in range(4)]
+        for image_id in ids:
+            stage.annotate(image_id, stage.own_categories[0])
+
+        def fail(path: str, params: dict[str, str], body: bytes) -> bytes | int:
+            if path == f"/api/image/{ids[2]}/coco":
+                return 500
+            asked = params.get("id__gte"), params.get("id__lt")
+            if asked == (str(ids[2]), str(ids[2] + 1)) or path.endswith(f"/data/{ids[2]}"):
+                return 404
+            return body
+
+        with (
+            Proxy(stage.running.url, tamper=fail) as proxy,
+            coir.connect(proxy.url, username="admin", password="admin-pw") as server,
+            stage.mirror("m") as mirror,
+        ):
+            dataset = server.dataset(stage.dataset)
+            with pytest.raises(UnexpectedAnswer):
+                mirror.sync(dataset, options=Options(images="none", concurrency=1))
+            assert [len(mirror.annotations(one)) for one in ids] == [1, 1, 0, 0]
+            proxy.tamper = untouched
+            mirror.sync(dataset)
+            assert [len(mirror.annotations(one)) for one in ids] == [1, 1, 1, 1]
 
 
 def test_a_category_that_is_added_while_one_is_connected(tmp_path: Path) -> None:

@@ -112,6 +112,8 @@ class Annotations:
                 if self._ends(end.error):
                     self._store(waiting)
                     raise end.error
+                self._store(waiting)  # what is asked of the server next may fail as well
+                waiting, last = [], time.monotonic()
                 apart += self._alone(end.item, end.error)
                 continue
             self._in_vain = 0
