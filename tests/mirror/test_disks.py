@@ -17,6 +17,7 @@ from coir.mirror import Mirror, Options
 from coir.mirror.instant import Instant
 
 from .library import mounted
+from .test_sync import older
 from .world import World, contents, files, world
 
 ROWS = Options(images="none", recheck=0)
@@ -229,6 +230,22 @@ def test_what_was_written_while_it_was_read_as_it_lay(running: World, tmp_path: 
                 len(frozen)
             with pytest.raises(CoirError, match="written while it was read"):
                 list(instant.images())
+
+
+def test_an_older_mirror_where_nothing_can_be_written(running: World, tmp_path: Path) -> None:
+    """It cannot be brought up to date there, and says so."""
+    stage = World(running.running, tmp_path, "older")
+    for _ in range(3):
+        stage.upload()
+    home = tmp_path / "m"
+    with stage.reach() as dataset, Mirror(home) as mirror:
+        mirror.sync(dataset)
+    older(home)
+    with read_only(home), pytest.raises(CoirError, match="older version of coir") as told:
+        Mirror(home)
+    assert "Open it once where it can be written" in told.value.hint
+    with Mirror(home) as mirror:
+        assert mirror.status().troubled == 3
 
 
 @pytest.mark.parametrize("shared", [True, False])

@@ -15,8 +15,9 @@ from coir.errors import IncompleteSync, UnexpectedAnswer
 from coir.mirror import Limits, MaxDelete, Mirror, Options, reading
 from coir.mirror.counts import Counts
 from coir.mirror.database import Database
+from coir.mirror.holdings import Holdings
 from coir.mirror.plan import Add, Change, Tally, obstacle
-from coir.mirror.record import AnnotationRecord, ImageRecord
+from coir.mirror.record import AnnotationRecord, FileRecord, ImageRecord
 from coir.mirror.shape import shaped
 from coir.mirror.store import Store
 
@@ -169,7 +170,7 @@ IDS = [1, 2, 3, 4, 5, 6]
 
 
 @contextlib.contextmanager
-def _original(answers: dict[int, Reply]) -> Iterator[Misbehaving]:
+def _original(answers: dict[int, Reply | list[Reply]]) -> Iterator[Misbehaving]:
     """A server that acts as the original, but for the annotations of some images."""
     rows = [
         {"id": one, "file_name": f"{one}.jpg", "path": f"/datasets/birds/{one}.jpg",
@@ -184,7 +185,9 @@ def _original(answers: dict[int, Reply]) -> Iterator[Misbehaving]:
         "GET /api/category/": [json([])],
         "GET /api/image/": [json(page)],
     }
-    routes |= {f"GET /api/image/{one}/coco": [answers.get(one, empty)] for one in IDS}
+    for one in IDS:
+        given = answers.get(one, empty)
+        routes[f"GET /api/image/{one}/coco"] = given if isinstance(given, list) else [given]
     with Misbehaving(routes) as server:  # type: ignore[arg-type]
         yield server
 
@@ -206,6 +209,32 @@ def test_annotations_of_one_image_that_cannot_be_read(tmp_path: Path) -> None:
             _synced(server, mirror)
         assert mirror.store.due("annotations") == [2, 5]
         assert [one.image_id for one in mirror.troubles()] == [2, 5]
+
+
+def test_annotations_and_a_file_that_cannot_be_had(tmp_path: Path) -> None:
+    """Each is told for itself, and what comes clears its own words only."""
+    gone = Given(400, b'{"message": "Invalid image ID"}')
+    answers = [STRANGE, gone, json({"images": [], "categories": [], "annotations": []})]
+    with Mirror(tmp_path) as mirror, _original({2: answers}) as server:
+        with pytest.raises(IncompleteSync):
+            _synced(server, mirror)
+        mirror.store.trouble("file", 2, "No file.")
+        (told,) = mirror.troubles()
+        assert told.annotations is not None
+        assert told.words == f"{told.annotations} No file."
+        with pytest.raises(IncompleteSync):
+            _synced(server, mirror)
+        (later,) = mirror.troubles()
+        assert "Invalid image ID" in str(later.annotations)
+        assert later.file == "No file."
+        _synced(server, mirror)
+        (last,) = mirror.troubles()
+        assert (last.annotations, last.file, last.words) == (None, "No file.", "No file.")
+        mirror.store.trouble("annotations", 2, "No outline.")
+        file = FileRecord(2, "2.jpg", 1, "0" * 64)
+        Holdings(mirror.store).put(3, Counts(), [file], due=False)
+        (only,) = mirror.troubles()
+        assert (only.annotations, only.file) == ("No outline.", None)
 
 
 def test_an_outline_beyond_all_numbers() -> None:

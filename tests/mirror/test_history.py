@@ -115,7 +115,7 @@ def test_status(running: Serving, tmp_path: Path) -> None:
     assert (now.interrupted, now.stopped, now.busy, now.scheduled) == (None, None, None, None)
     with story.mirror.database.write() as connection:
         connection.execute(
-            "UPDATE images SET file_due = 1, trouble = 'gone' WHERE id = ?", (story.ids[1],)
+            "UPDATE images SET file_due = 1, file_trouble = 'gone' WHERE id = ?", (story.ids[1],)
         )
         connection.execute("UPDATE syncs SET state = 'applied'")
     later = story.mirror.status()

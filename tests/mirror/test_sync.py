@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -14,6 +16,7 @@ from coir import CoirError, DatasetNotFound, Filter, InvalidRequest
 from coir.errors import SyncStopped
 from coir.mirror import Limits, MaxDelete, Mirror, Options
 from coir.mirror.sync import PRICES
+from coir.mirror.upgrade import STEPS
 from coir.scan.prices import Prices
 from scan.proxy import Proxy
 
@@ -420,6 +423,61 @@ def test_a_newer_mirror_is_refused(stage: World) -> None:
             connection.execute("PRAGMA user_version = 99")
     with pytest.raises(CoirError, match="newer"):
         stage.mirror("m")
+
+
+def older(home: Path) -> None:
+    """Let a mirror be as the first version made it, with troubles that it told."""
+    with closing(sqlite3.connect(home / "coir.db", isolation_level=None)) as database:
+        database.execute("ALTER TABLE images DROP COLUMN file_trouble")
+        database.execute("ALTER TABLE images RENAME COLUMN annotations_trouble TO trouble")
+        first, second, third, *_ = (row[0] for row in database.execute("SELECT id FROM images"))
+        for image_id, due in ((first, "annotations_due"), (second, "file_due")):
+            database.execute(
+                f"UPDATE images SET {due} = 1, trouble = ? WHERE id = ?", (due, image_id)
+            )
+        database.execute(
+            "UPDATE images SET file_due = 1, annotations_due = 1, trouble = 'both' WHERE id = ?",
+            (third,),
+        )
+        database.execute("PRAGMA user_version = 1")
+
+
+def test_an_older_mirror_is_brought_up_to_date(stage: World) -> None:
+    """Once, when it is opened; what could not be fetched is told as before, and then comes."""
+    with stage.mirror("m") as mirror, stage.reach() as dataset:
+        mirror.sync(dataset)
+        before = contents(mirror), files(mirror)
+        columns = list(mirror.database.rows("SELECT name FROM pragma_table_info('images')"))
+    older(stage.folder / "m")
+    with stage.mirror("m") as mirror, stage.mirror("m") as other, stage.reach() as dataset:
+        assert list(mirror.database.rows("SELECT name FROM pragma_table_info('images')")) == columns
+        assert mirror.database.value("PRAGMA user_version") == 2
+        told = [(one.annotations, one.file, one.words) for one in mirror.troubles()]
+        assert told == [
+            ("annotations_due", None, "annotations_due"),
+            (None, "file_due", "file_due"),
+            ("both", None, "both"),
+        ]
+        assert other.status().troubled == 3
+        mirror.sync(dataset)
+        assert (contents(mirror), files(mirror)) == before
+        assert not list(mirror.troubles())
+
+
+def test_an_older_mirror_is_brought_up_to_date_as_a_whole(
+    stage: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What ends in the middle of it leaves the mirror as it was."""
+    with stage.mirror("m") as mirror, stage.reach() as dataset:
+        mirror.sync(dataset)
+    older(stage.folder / "m")
+    with monkeypatch.context() as broken:
+        steps = {1: (*STEPS[1][:2], "SELECT no_such_function()")}
+        broken.setattr("coir.mirror.upgrade.STEPS", steps)
+        with pytest.raises(CoirError):
+            stage.mirror("m")
+    with stage.mirror("m") as mirror:
+        assert mirror.status().troubled == 3
 
 
 def test_counts_are_kept_with_the_sync(stage: World) -> None:

@@ -33,7 +33,7 @@ def test_a_file_that_vanished_is_told_and_the_others_come(library: Library) -> N
             mirror.sync(dataset)
         assert caught.value.report.counts.files_failed == 1
         assert caught.value.report.counts.files_fetched == 3
-        asked = "SELECT id, trouble FROM images WHERE trouble IS NOT NULL"
+        asked = "SELECT id, file_trouble FROM images WHERE file_trouble IS NOT NULL"
         [(image_id, trouble)] = mirror.database.rows(asked)
         assert (image_id, "not there any more" in trouble) == (ids[1], True)
         (library.home / "1.hidden").rename(library.home / "1.jpg")

@@ -143,7 +143,7 @@ class Annotations:
         self._failed.add(image_id)
         if not self.is_gone(image_id):
             self.counts.images_failed += 1
-            self.store.trouble(image_id, error.message)
+            self.store.trouble("annotations", image_id, error.message)
         return []
 
     def _store(self, fetched: Sequence[Fetched]) -> None:

@@ -16,12 +16,13 @@ from typing import Any
 import msgspec
 
 from coir.errors import CoirError, InvalidRequest
+from coir.mirror.upgrade import upgrade
 
 __all__ = ["Database", "connected", "keep", "translated"]
 
 # "coir", so that `file` and SQLite know whose it is; and the version of the tables.
 APPLICATION_ID = 0x636F6972
-VERSION = 1
+VERSION = 2
 # Another program that reads may hold the file for a moment.
 BUSY_SECONDS = 30.0
 # With SQLite's 2 MB a first sync takes a third longer for each row; with more than this no less.
@@ -60,7 +61,8 @@ CREATE TABLE images (
     size INTEGER,
     sha256 TEXT,
     etag TEXT,
-    trouble TEXT                   -- why its annotations or its file could not be fetched
+    annotations_trouble TEXT,      -- why its annotations could not be fetched
+    file_trouble TEXT              -- why its file could not be fetched
 );
 CREATE UNIQUE INDEX images_place_key ON images (place_key) WHERE place_key IS NOT NULL;
 CREATE INDEX images_annotations_due ON images (id) WHERE annotations_due;
@@ -214,6 +216,17 @@ class Database:
                 f"{self.path} was written by a newer version of coir.",
                 hint="Upgrade coir on this machine; nothing was changed.",
             )
+        if version < VERSION:
+            self._upgrade()
+
+    def _upgrade(self) -> None:
+        if self._frozen is not None:
+            raise CoirError(
+                f"{self.path} was written by an older version of coir, and cannot be brought up "
+                f"to date there: {self._frozen.error.message}",
+                hint="Open it once where it can be written, or copy it there.",
+            )
+        upgrade(self._connection, VERSION)
 
 
 def keep(connection: sqlite3.Connection, key: str, value: Any) -> None:

@@ -187,7 +187,7 @@ class Files:
                 self._fatal = self._fatal or self._in_vain[0]
         if away or not self.is_gone(ask.image.image_id):
             self.counts.files_failed += 1
-            self.store.trouble(ask.image.image_id, error.message)
+            self.store.trouble("file", ask.image.image_id, error.message)
 
     # -- afterwards ---------------------------------------------------------------------
 

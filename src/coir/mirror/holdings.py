@@ -44,9 +44,12 @@ class Holdings:
         return kept
 
     def keep(self, images: str) -> None:
-        """Set how files are asked for from now on."""
+        """Set how files are asked for from now on: what kept others from coming is past."""
         with self.database.write() as connection:
             keep(connection, KEPT, images)
+            connection.execute(
+                "UPDATE images SET file_trouble = NULL WHERE file_trouble IS NOT NULL"
+            )
 
     def any(self) -> bool:
         """Whether any file is held."""
@@ -99,7 +102,7 @@ class Holdings:
         with self.database.write() as connection:
             connection.executemany(
                 "UPDATE images SET file_due = ?, place = ?, place_key = ?, size = ?, sha256 = ?, "
-                "etag = ?, trouble = CASE WHEN annotations_due THEN trouble END WHERE id = ?",
+                "etag = ?, file_trouble = NULL WHERE id = ?",
                 [
                     (due, one.place, key(one.place), one.size, one.sha256, one.etag, one.image_id)
                     for one in files

@@ -16,6 +16,7 @@ from coir.mirror.settings import Settings, known
 
 __all__ = ["Disk", "Status", "Trouble", "status", "troubles"]
 
+TROUBLED = "(annotations_trouble IS NOT NULL OR file_trouble IS NOT NULL)"
 INTERRUPTED = ("reading", "ready", "applied")
 
 
@@ -28,11 +29,17 @@ class Disk(msgspec.Struct, frozen=True):
 
 
 class Trouble(msgspec.Struct, frozen=True):
-    """An image whose annotations or file could not be fetched, and why."""
+    """An image whose annotations or file could not be fetched, and why; None for what could."""
 
     image_id: int
     file_name: str
-    words: str
+    annotations: str | None
+    file: str | None
+
+    @property
+    def words(self) -> str:
+        """Both reasons, for a person."""
+        return " ".join(filter(None, (self.annotations, self.file)))
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,7 +90,7 @@ def status(database: Database, home: Path) -> Status:
             files=_count(database, "images WHERE place IS NOT NULL"),
             annotations_due=_count(database, "images WHERE annotations_due"),
             files_due=_count(database, "images WHERE file_due"),
-            troubled=_count(database, "images WHERE trouble IS NOT NULL"),
+            troubled=_count(database, f"images WHERE {TROUBLED}"),
             disk=Disk(
                 database=sum(_size(one) for one in home.glob("coir.db*")),
                 files=int(database.value("SELECT sum(size) FROM images") or 0),
@@ -94,9 +101,9 @@ def status(database: Database, home: Path) -> Status:
 
 def troubles(database: Database) -> Iterator[Trouble]:
     """Give the images of which something could not be fetched, by id."""
-    asked = "SELECT id, file_name, trouble FROM images WHERE trouble IS NOT NULL ORDER BY id"
-    for number, name, words in database.rows(asked):
-        yield Trouble(number, name, words)
+    columns = "id, file_name, annotations_trouble, file_trouble"
+    asked = f"SELECT {columns} FROM images WHERE {TROUBLED} ORDER BY id"  # noqa: S608
+    yield from (Trouble(*row) for row in database.rows(asked))
 
 
 def _count(database: Database, what: str) -> int:

@@ -217,17 +217,23 @@ class Store:
                 held.update(connection.execute(asked, (image_id,)))
             change.annotations(held, wanted)
             connection.executemany(
-                "UPDATE images SET annotations_due = 0, annotations_at = ?, trouble = NULL "
-                "WHERE id = ?",
+                "UPDATE images SET annotations_due = 0, annotations_at = ?, "
+                "annotations_trouble = NULL WHERE id = ?",
                 [(sync, image_id) for image_id in image_ids],
             )
             counts.images_looked_into += len(image_ids)
             note_counts(connection, sync, counts)
 
-    def trouble(self, image_id: int, words: str) -> None:
-        """Remember why the annotations or the file of an image could not be fetched."""
+    def trouble(self, what: str, image_id: int, words: str) -> None:
+        """Remember why the annotations, or the file, of an image could not be fetched.
+
+        ``what`` is ``annotations`` or ``file``, as in `due`.
+        """
         with self.database.write() as connection:
-            connection.execute("UPDATE images SET trouble = ? WHERE id = ?", (words, image_id))
+            connection.execute(
+                f"UPDATE images SET {what}_trouble = ? WHERE id = ?",  # noqa: S608
+                (words, image_id),
+            )
 
     def look_into_all(self, sync: int) -> None:
         """Make the annotations of all images due, but for those fetched since this was asked."""

@@ -146,16 +146,21 @@ class Verification:
 
     def _with_flaws(self, evidence: Evidence) -> tuple[Evidence, Due | None]:
         """Add what the database says is not done yet; and what it says of the file."""
-        asked = "SELECT annotations_due, file_due, trouble FROM images WHERE id = ?"
+        asked = (
+            "SELECT annotations_due, file_due, annotations_trouble, file_trouble "
+            "FROM images WHERE id = ?"
+        )
         rows = list(self.store.database.rows(asked, (evidence.id,)))
         if not rows:
             return evidence, None  # a sync removed it meanwhile
-        annotations_due, file_due, trouble = rows[0]
+        annotations_due, file_due, *troubles = rows[0]
+        file_due = file_due and self.settings.images != "none"
         flaws = (
             *(["annotations due"] if annotations_due else []),
-            *(["file due"] if file_due and self.settings.images != "none" else []),
+            *(["file due"] if file_due else []),
         )
-        error = (trouble or "") if flaws else ""
+        due = zip((annotations_due, file_due), troubles, strict=True)
+        error = " ".join(words for is_due, words in due if is_due and words)
         return replace(evidence, flaws=flaws, error=error), self.holdings.one(evidence.id)
 
     def _held(self, image_id: int) -> list[AnnotationRecord]:

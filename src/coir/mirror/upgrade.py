@@ -1,0 +1,39 @@
+"""Brings the tables of a mirror that an older coir made to what they are now.
+
+Each step leads from one version to the next. All of them are one transaction: a kill leaves the
+older tables, and the next one that opens the mirror takes the steps again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+__all__ = ["upgrade"]
+
+# From which version, by which statements.
+STEPS: dict[int, tuple[str, ...]] = {
+    1: (
+        # One column was for annotations and files, and the one cleared the other's words. Whose
+        # they are is told by what is due; where both are it is not known, and told anew.
+        "ALTER TABLE images RENAME COLUMN trouble TO annotations_trouble",
+        "ALTER TABLE images ADD COLUMN file_trouble TEXT",
+        "UPDATE images SET file_trouble = annotations_trouble, annotations_trouble = NULL "
+        "WHERE annotations_trouble IS NOT NULL AND file_due AND NOT annotations_due",
+    ),
+}
+
+
+def upgrade(connection: sqlite3.Connection, version: int) -> None:
+    """Take the steps that are missing up to a version; another process may have done so."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        before = connection.execute("PRAGMA user_version").fetchone()[0]
+        for number in range(before, version):
+            for statement in STEPS[number]:
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {max(before, version)}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
