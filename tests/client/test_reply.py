@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import email.utils
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -30,6 +32,44 @@ REQUEST = Request("GET", "/api/dataset/")
 def answer(status: int = 200, body: bytes = b"{}", **headers: str) -> Answer:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Answer(status, named, body, 0.01)
+
+
+# Six threads meet one type after the other for the first time.
+MEETING = """
+import sys, threading
+import msgspec
+from coir.client.exchange import Answer, Request
+from coir.client.reply import decoded
+
+sys.setswitchinterval(1e-6)
+REQUEST = Request("GET", "/")
+ANSWER = Answer(200, {}, b'{"parts":[{"a":1,"b":{"c0":[1]}}]}', 0.1)
+LISTS = [(f"c{n}", "list[int]", msgspec.field(default_factory=list)) for n in range(20)]
+for _ in range(100):
+    inner = msgspec.defstruct("Inner", LISTS)
+    part = msgspec.defstruct("Part", [("a", int), ("b", inner)])
+    whole = msgspec.defstruct("Whole", [("parts", list[part])])
+    start, found = threading.Barrier(6), []
+
+    def work():
+        start.wait()
+        found.append(decoded(REQUEST, ANSWER, whole))
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [one.parts[0].b.c0 for one in found] == [[1]] * 6
+"""
+
+
+def test_threads_meet_a_type_at_once() -> None:
+    """The first answers of a kind may come to several threads at the same time."""
+    done = subprocess.run(
+        [sys.executable, "-c", MEETING], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("status", [200, 201, 204])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from email.utils import parsedate_to_datetime
+from threading import Lock
 from time import time
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -66,7 +67,8 @@ class _Refusal(msgspec.Struct):
     message: str = ""
 
 
-_decoders: dict[object, msgspec.json.Decoder[object]] = {}
+_decoders: dict[type, msgspec.json.Decoder[Any]] = {}
+_making = Lock()
 
 
 def checked(request: Request, answer: Answer) -> Answer:
@@ -94,13 +96,22 @@ def decoded(request: Request, answer: Answer, kind: type[T]) -> T:
 
     """
     checked(request, answer)
-    decoder = _decoders.get(kind)
-    if decoder is None:
-        decoder = _decoders[kind] = msgspec.json.Decoder(kind)
     try:
-        return decoder.decode(answer.body)  # type: ignore[return-value]
+        return _decoder(kind).decode(answer.body)
     except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
         raise not_json(request, answer, wrong) from wrong
+
+
+def _decoder(kind: type[T]) -> msgspec.json.Decoder[T]:
+    """Give the decoder of a type, made by one thread.
+
+    msgspec learns what a type is made of when it meets it first; a second thread that meets it
+    then reads what is not finished, and the process crashes.
+    """
+    if (known := _decoders.get(kind)) is not None:
+        return known
+    with _making:
+        return _decoders.setdefault(kind, msgspec.json.Decoder(kind))
 
 
 def not_json(request: Request, answer: Answer, wrong: Exception) -> UnexpectedAnswer:
@@ -116,7 +127,7 @@ def refusal(answer: Answer) -> str | None:
     A framework, or a proxy, that knows no such route or parameter answers otherwise.
     """
     try:
-        body = msgspec.json.decode(answer.body, type=_Refusal)
+        body = _decoder(_Refusal).decode(answer.body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     return None if body.success else body.message
@@ -179,7 +190,7 @@ def retry_after(answer: Answer) -> float | None:
 def _message(answer: Answer) -> str | None:
     """Give the server's own words, if any; None where the body is no object of JSON."""
     try:
-        return msgspec.json.decode(answer.body, type=_Body).message
+        return _decoder(_Body).decode(answer.body).message
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 
