@@ -175,3 +175,61 @@ def test_interrupted_in_the_list(stage: World, where: Filter) -> None:
             now.sync(own, where, options=ROWS)
             assert contents(mirror) == contents(now)
         assert len(mirror) == len(stage.ids) - 2 + (where.annotated is None)
+
+
+def is_page(path: str, params: dict[str, str]) -> bool:
+    return path == "/api/image/" and params.get("per_page") == str(PAGE)
+
+
+@pytest.mark.usefixtures("small_pages")
+@pytest.mark.parametrize("shorter", [False, True])
+def test_what_was_written_is_not_read_again(
+    stage: World, monkeypatch: pytest.MonkeyPatch, shorter: bool
+) -> None:
+    """An interrupted first sync goes on with the pages of the list that it lacks, and asks for no
+    ids; then it looks at the server as it is now. Where rows have moved to other pages it reads
+    the listing instead."""
+    monkeypatch.setattr("coir.mirror.first_list.SHORTER", 0)
+    monkeypatch.setattr("coir.mirror.store.BATCH", 1)
+    who = {"username": "admin", "password": "admin-pw"}
+    asked: list[tuple[str, str]] = []  # with the number of a page of the list
+    there: list[bool] = []
+
+    def look(path: str, params: dict[str, str], body: bytes) -> bytes:
+        whole = path == "/api/image/" and params["per_page"] == str(PAGE)
+        asked.append((path, params["page"] if whole else ""))
+        if in_the_list(stage, path, params, body):
+            there.append(True)
+        return body
+
+    def pages() -> list[str]:
+        return [page for _, page in asked if page]
+
+    def watch(*_: Any) -> None:
+        if len(there) == 1:
+            raise Interrupted
+
+    with Proxy(stage.running.url, tamper=look) as proxy, coir.connect(proxy.url, **who) as server:
+        dataset = server.dataset(stage.dataset)
+        with stage.mirror("m") as mirror, stage.mirror("now") as now, stage.reach() as own:
+            with pytest.raises(Interrupted):
+                mirror.sync(dataset, options=ROWS, watch=watch)
+            assert 0 < len(mirror) < len(stage.ids)
+            *written, _ = pages()
+            assert written
+            asked.clear()
+            there.append(True)
+            if shorter:
+                stage.delete("image", stage.others[0])
+            mirror.sync(dataset, options=ROWS)
+            listed = [path.endswith("/data") for path, _ in asked]
+            assert True in listed
+            if not shorter:
+                last = asked.index(("/api/image/", pages()[-1]))
+                assert set(written).isdisjoint(pages())
+                assert len(set(pages())) == len(pages())
+                assert True not in listed[: last + 1]
+            elif pages():
+                assert listed.index(True) < asked.index(("/api/image/", pages()[0]))
+            now.sync(own, options=ROWS)
+            assert contents(mirror) == contents(now)

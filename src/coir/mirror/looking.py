@@ -11,8 +11,9 @@ from coir.client.operations import DatasetCalls
 from coir.client.transport import Transport
 from coir.errors import InvalidRequest
 from coir.mirror.database import keep
+from coir.mirror.first_list import FirstList, Step, kept
 from coir.mirror.options import Options
-from coir.mirror.plan import Action, Tally
+from coir.mirror.plan import Tally
 from coir.mirror.reading import FIELDS, OVERLAPPING, Reader, Watch
 from coir.mirror.store import Store
 from coir.scan import Filter, Scan
@@ -27,14 +28,14 @@ LISTING_CURSOR = "listing_cursor"
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a look at the server gives: the actions, while they are read, and who reads them.
+    """What a look at the server gives: its steps, while they are read, and who reads them.
 
     ``cursor`` is where the change feed is to be followed from afterwards, if there is one.
     """
 
     mode: str
     reader: Reader
-    actions: Iterator[Action]
+    steps: Iterator[Step]
     cursor: str | None = None
 
 
@@ -62,19 +63,26 @@ class Looking:
         held = self.store.syncs.cursor() if follows(self.dataset) else None
         if held is not None:
             try:
-                actions, cursor = reader.feed(held)
+                steps, cursor = reader.feed(held)
             except InvalidRequest:
                 pass  # it has expired: everything is read
             else:
-                return Look("feed", reader, actions, cursor)
+                return Look("feed", reader, steps, cursor)
         if follows(self.dataset):
             # Counts do not show what changed before the feed is followed: all is read, once.
             return Look("full", reader, reader.listing(progress), self._since(calls, progress))
         self._check_quick(reader.compiled)
         last = self.store.syncs.last_certificate()
+        if progress is not None:
+            reader.first = self._begun(reader)
         if self.options.quick and last is not None and last.strategy != OVERLAPPING:
             return Look("quick", reader, reader.quick())
         return Look("full", reader, reader.listing(progress))
+
+    def _begun(self, reader: Reader) -> FirstList | None:
+        """Give the list of a first sync that was interrupted, where it can go on."""
+        first = kept(self.store.database)
+        return first if first is not None and first.holds(reader.list_total()) else None
 
     def _since(self, calls: DatasetCalls[Transport], progress: Path | None) -> str | None:
         """Give the cursor of the moment at which a listing began, also one that goes on."""

@@ -12,6 +12,7 @@ from coir.mirror.aging import Aging
 from coir.mirror.contents import Contents, PathLike
 from coir.mirror.counts import Counts
 from coir.mirror.database import Database
+from coir.mirror.first_list import drop
 from coir.mirror.lock import locked
 from coir.mirror.options import Options
 from coir.mirror.plan import Action
@@ -148,6 +149,8 @@ class Mirror(Contents):
         if before is not None and before.server_url != settings.server_url:
             # A listing that was begun at the old address cannot be gone on with at the new one.
             (self._own / "listing").unlink(missing_ok=True)
+            with self.database.write() as connection:
+                drop(connection)
         settle(self.database, settings)
         return Sync(self.store, settings, self._own, dataset, settings.where, chosen, watch)
 

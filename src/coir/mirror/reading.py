@@ -18,6 +18,7 @@ from msgspec import UNSET, structs
 from coir.client import Dataset, routes
 from coir.client.crew import each
 from coir.client.transport import Transport
+from coir.mirror.first_list import FirstList, Step, Turned, enter, pages_read
 from coir.mirror.missing import still_there
 from coir.mirror.plan import Action, Add, Change, Look, Remove, Tally, compare
 from coir.mirror.ranges import search
@@ -57,7 +58,10 @@ Watch = Callable[[str, int, int | None], None]
 
 @dataclass
 class Reader:
-    """Reads one dataset for one mirror; ``seconds`` and ``certificate`` are of the listing."""
+    """Reads one dataset for one mirror; ``seconds`` and ``certificate`` are of the listing.
+
+    ``first`` is the list of a first sync that was interrupted, and goes on.
+    """
 
     dataset: Dataset
     where: Filter
@@ -69,6 +73,7 @@ class Reader:
     concurrency: int = 4
     max_rps: float | None = None
     watch: Watch | None = None
+    first: FirstList | None = None
     certificate: Certificate | None = None
     seconds: float = 0.0
     _expected: int = field(default=0, init=False)
@@ -76,7 +81,7 @@ class Reader:
 
     # -- everything ---------------------------------------------------------------------
 
-    def listing(self, progress: Path | None) -> Iterator[Action]:
+    def listing(self, progress: Path | None) -> Iterator[Step]:
         """Compare every image, by a scan that keeps its progress in a file.
 
         Raises:
@@ -95,11 +100,15 @@ class Reader:
             resume=progress,
             watch=self._progress,
         )
+        if self.first is not None:
+            yield from self._rest(self.first, pages_read(self.store.database))
+            self.seconds = time.monotonic() - started
+            return
         gone: list[int] = []
         with scan:
-            total = 0 if held or told else self._list_total()
+            total = 0 if held or told else self.list_total()
             if total:
-                actions = self._anew(scan, total)
+                actions = self._anew(scan, total, keeping=progress is not None)
             else:
                 there = map(image_record, scan)
                 actions = self._whole(compare(self.store.images(), there, self.tally), held)
@@ -113,7 +122,7 @@ class Reader:
         self.seconds = time.monotonic() - started
         yield from self._gone(gone, proven=bool(PROVEN & set(scan.certificate.claims)))
 
-    def _list_total(self) -> int:
+    def list_total(self) -> int:
         """Count the list of all images; 0 where it does not tell what the listing tells, too.
 
         A fork's may not.
@@ -122,31 +131,56 @@ class Reader:
         one = next(iter(page.images), None)
         return page.total if all(getattr(one, name, UNSET) is not UNSET for name in ALL) else 0
 
-    def _anew(self, scan: Scan, total: int) -> Iterator[Action]:
+    def _anew(self, scan: Scan, total: int, *, keeping: bool) -> Iterator[Step]:
         """Read the ids, and all else from the list that tells the further fields, too.
 
-        A row costs the original as much in either list: a first sync reads one of them.
+        A row costs the original as much in either list: a first sync reads one of them. With
+        ``keeping`` an interrupted one goes on.
         """
-        for image in self._details(set(scan.ids()), total):
-            action = Add(image_record(with_details(Image(image.id, ""), image, ALL)))
+        ids = scan.ids()
+        first = FirstList(total, list(ids), scan.certificate)
+        if keeping:
+            enter(self.store.database, first)
+        yield from self._added(first, set(ids), set())
+
+    def _rest(self, first: FirstList, read: set[Page]) -> Iterator[Step]:
+        """Go on with a list of which some pages were read."""
+        held = self.store.image_ids()
+        self.tally.unchanged = len(held)
+        yield from self._added(first, set(first.ids).difference(held), read)
+        self.certificate = structs.replace(first.certificate, details_missing=self._went)
+
+    def _added(self, first: FirstList, wanted: set[int], read: set[Page]) -> Iterator[Step]:
+        for one in self._details(first, wanted, read):
+            if isinstance(one, Turned):
+                yield one
+                continue
+            action = Add(image_record(with_details(Image(one.id, ""), one, ALL)))
             self.tally.count(action)
             yield action
 
-    def _details(self, wanted: set[int], total: int) -> Iterator[Details]:
+    def _details(
+        self, first: FirstList, wanted: set[int], read: set[Page]
+    ) -> Iterator[Details | Turned]:
         """Give what is told of some images, in no order; those that are gone are left out."""
-        expected = len(wanted)
+        expected = len(first.ids)
 
         def page(asked: Page) -> list[Details]:
             return self.transport.run(routes.all_details(ALL, *asked)).images
 
-        for plan in (last_page, list_pages):
-            for done in each(page, plan(total, len(wanted)), min(PAGES, self.concurrency)):
+        def those_of(pages: Sequence[Page]) -> Iterator[Details | Turned]:
+            left = [one for one in pages if one not in read]
+            for done in each(page, left, min(PAGES, self.concurrency)):
                 if self.watch is not None:
                     self.watch("reading", expected - len(wanted), expected)
                 for one in done.result:
                     if one.id in wanted:
                         wanted.remove(one.id)
                         yield one
+                yield Turned(done.item)
+
+        yield from those_of(last_page(first.total, expected))
+        yield from those_of(list_pages(first.total, len(wanted)))
 
         def single(image_id: int) -> Details | None:
             return self.transport.run(routes.details(image_id))

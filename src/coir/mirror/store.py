@@ -14,6 +14,7 @@ import msgspec
 
 from coir.mirror.counts import Counts
 from coir.mirror.database import Database, keep
+from coir.mirror.first_list import Step
 from coir.mirror.plan import Action
 from coir.mirror.record import (
     IMAGE_COLUMNS,
@@ -152,7 +153,7 @@ class Store:
             connection.execute("DELETE FROM plan WHERE id <= ?", (batch[-1][0],))
         return len(batch)
 
-    def act(self, sync: int, counts: Counts, actions: Iterable[Action]) -> None:
+    def act(self, sync: int, counts: Counts, actions: Iterable[Step]) -> None:
         """Carry out actions as they come, without a plan: where there is nothing to lose."""
         waiting = iter(actions)
         while batch := list(islice(waiting, BATCH)):
@@ -160,7 +161,11 @@ class Store:
                 self._act(connection, sync, counts, batch)
 
     def _act(
-        self, connection: sqlite3.Connection, sync: int, counts: Counts, batch: Sequence[Action]
+        self,
+        connection: sqlite3.Connection,
+        sync: int,
+        counts: Counts,
+        batch: Sequence[Step],
     ) -> None:
         change = Transaction(connection, sync, counts)
         change.act(batch)

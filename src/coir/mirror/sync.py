@@ -29,6 +29,7 @@ from coir.mirror.annotations import Annotations
 from coir.mirror.counts import Counts
 from coir.mirror.database import keep
 from coir.mirror.files import Files
+from coir.mirror.first_list import actions, kept
 from coir.mirror.looking import Looking, follows
 from coir.mirror.options import Options
 from coir.mirror.plan import Action, Tally, obstacle
@@ -122,7 +123,7 @@ class Sync:
     def plan(self) -> Iterator[Action]:
         """Give the actions of a sync, and change nothing; then `planned` tells their numbers."""
         look = self._looking().look(None)
-        yield from look.actions
+        yield from actions(look.steps)
         self.certificate = look.reader.certificate
         self.judge(look.reader.tally, look.mode)
 
@@ -160,7 +161,7 @@ class Sync:
     def _read(self) -> bool:
         """Look at the server, and carry out what differs; says whether an old listing went on."""
         progress = self.home / "listing"
-        resumed = progress.exists()
+        resumed = progress.exists() or kept(self.store.database) is not None
         try:
             self._look(progress)
         except InvalidRequest:
@@ -176,10 +177,10 @@ class Sync:
         self.number = self.store.syncs.begin(self.mode)
         look = self._looking().look(progress)
         self.mode, reader = look.mode, look.reader
-        if self.store.held():
-            self.store.note(look.actions)
+        if self.store.held() and reader.first is None:
+            self.store.note(actions(look.steps))
         else:
-            self.store.act(self.number, self.counts, look.actions)
+            self.store.act(self.number, self.counts, look.steps)
         self.counts.images_unchanged = reader.tally.unchanged
         self.certificate, self.listing_seconds = reader.certificate, reader.seconds
         self._allowed(reader.tally)

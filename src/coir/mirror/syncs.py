@@ -8,6 +8,7 @@ import msgspec
 
 from coir.mirror.counts import Counts
 from coir.mirror.database import Database, keep
+from coir.mirror.first_list import drop
 from coir.mirror.transaction import note_counts
 from coir.scan import Certificate
 from coir.scan.prices import Prices
@@ -42,6 +43,7 @@ class Syncs:
         """Enter that the plan is whole, and may be carried out."""
         proof = None if certificate is None else msgspec.json.encode(certificate).decode()
         with self.database.write() as connection:
+            drop(connection)
             connection.execute(
                 "UPDATE syncs SET state = 'ready', mode = ?, cursor = ?, certificate = ? "
                 "WHERE id = ?",

@@ -10,7 +10,8 @@ from itertools import chain, groupby
 import msgspec
 
 from coir.mirror.counts import Counts
-from coir.mirror.plan import Action, Add, Change, Look, Remove
+from coir.mirror.first_list import Step, Turned, turn
+from coir.mirror.plan import Add, Change, Look, Remove
 from coir.mirror.record import (
     IMAGE_COLUMNS,
     AnnotationRecord,
@@ -47,7 +48,7 @@ class Transaction:
         self._counts = counts
         self.files: list[FileRecord] = []
 
-    def act(self, actions: Iterable[Action]) -> None:
+    def act(self, actions: Iterable[Step]) -> None:
         """Carry out actions; one that finds what it wants is carried out already."""
         for kind, run in groupby(actions, type):
             if kind is Add:
@@ -56,12 +57,14 @@ class Transaction:
                 for action in run:
                     self._single(action)
 
-    def _single(self, action: Action) -> None:
+    def _single(self, action: Step) -> None:
         match action:
             case Change(image):
                 self._change(image)
             case Remove(image_id):
                 self._remove(image_id)
+            case Turned(page):
+                turn(self._connection, page)
             case Look(image_id, annotations, file):
                 self._connection.execute(
                     "UPDATE images SET annotations_due = annotations_due OR ?, "
