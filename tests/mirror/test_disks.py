@@ -22,7 +22,7 @@ from .world import World, contents, files, world
 
 ROWS = Options(images="none", recheck=0)
 # Kilobytes: less than an empty database needs, and steps that end in each part of a sync.
-SMALLEST, STEP = 40, 150
+SMALLEST, STEP = 40, 90
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ class Machine(RuleBasedStateMachine):
         super().__init__()
         self.world = self.stage()
         self.name = f"set-{self.world.dataset}"
+        self.numbers = count(1)
         self.gone: list[tuple[str, int]] = []
         self.living: set[int] = set()
         self.labels: dict[int, int] = {}
@@ -54,7 +56,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(target=images, folder=st.sampled_from(["", "a/", "b/"]))
     def upload(self, folder: str) -> int:
-        image_id = self.world.upload(f"{folder}{len(self.living) + len(self.gone):03}.jpg")
+        image_id = self.world.upload(f"{folder}{next(self.numbers):03}.jpg")
         self.living.add(image_id)
         return image_id
 

@@ -145,6 +145,7 @@ class Database:
         """Give a transaction: whole at the end of the block, or nothing of it."""
         self._thaw()
         with translated(self.path):
+            self._connection.execute(f"PRAGMA cache_size = -{CACHE_KB}")  # who only reads has less
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -201,7 +202,6 @@ class Database:
             )
         # A power failure may take back the last transactions, and damages nothing: data and
         # progress go back together, and the next sync does it again.
-        connection.execute(f"PRAGMA cache_size = -{CACHE_KB}")
         if self._frozen is None:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")

@@ -8,6 +8,9 @@ __all__ = ["Prices"]
 
 # How much of a new observation enters the running mean.
 WEIGHT = 0.3
+# Of an answer with fewer rows the request itself is the larger part, which takes now more, now less
+# time: it tells nothing of the price of a row.
+TELLING = 100
 
 
 @dataclass
@@ -43,6 +46,6 @@ class Prices:
 
     def read(self, rows: int, seconds: float) -> None:
         """Learn from an answer with so many rows."""
-        if rows:
+        if rows >= TELLING:
             seen = max(0.0, seconds - self.counting(rows)) / rows
             self.row = seen if self.row is None else self.row + WEIGHT * (seen - self.row)
