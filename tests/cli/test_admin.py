@@ -70,6 +70,14 @@ def test_users_while_the_server_runs(running: Serving) -> None:
     assert "carol" not in admin(running, "users", "list").out
 
 
+def test_a_user_has_a_name_that_pages_can_show(running: Serving) -> None:
+    """The user's name for people is empty, and not absent: the original's page asks how long it
+    is, and shows no menu without an answer."""
+    assert admin(running, "users", "create", "nora", stdin="first\n").code == 0
+    shown = running.client(auth=("nora", "first")).get("/api/user/").json()["user"]
+    assert shown["name"] == ""
+
+
 def test_tokens_while_the_server_runs(running: Serving) -> None:
     """A token is made, printed once, listed without its text, and revoked."""
     made = admin(running, "tokens", "create", "bob", "--name", "nightly", "--scope", "annotate")

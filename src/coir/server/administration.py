@@ -44,7 +44,8 @@ class Administration:
     def create(self, username: str, password: str, *, administrator: bool) -> bool:
         """Make a user; whether they administer, as the first one always does."""
         with self._writing() as connection:
-            fields = {"is_admin": True} if administrator else {}
+            # The original's page asks how long the name is: empty is not absent.
+            fields = {"name": "", **({"is_admin": True} if administrator else {})}
             checked = user.checked_username(username)
             row = user.create(connection, checked, _hash(password), **fields)
             return bool(row.is_admin)
