@@ -196,7 +196,7 @@ def test_an_outline_from_elsewhere_replaces_the_drawing(
         {"sessions": [SESSION | {"milliseconds": -1}]},
         {"sessions": [SESSION | {"tools": "Polygon"}]},
         {"sessions": 3},
-        {"metadata": []},
+        {"metadata": [1]},
         {"color": [3]},
     ],
 )

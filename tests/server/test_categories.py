@@ -78,6 +78,15 @@ def test_keypoints_and_colors_are_kept(admin: httpx.Client) -> None:
     assert (again.status_code, again.json()) == (200, {"message": "Nothing to update"})
 
 
+def test_metadata_may_be_an_empty_list(admin: httpx.Client) -> None:
+    """The original's page sends its changes with a list in the place of no metadata."""
+    category = made(admin, "edited on the page", metadata=[])
+    change = {"name": "edited on the page", "supercategory": "page", "metadata": []}
+    assert admin.put(f"/api/category/{category}", json=change).json() == {"success": True}
+    shown = admin.get(f"/api/category/{category}").json()
+    assert (shown["supercategory"], shown["metadata"]) == ("page", {})
+
+
 def test_only_its_creator_changes_a_category(admin: httpx.Client, bob: httpx.Client) -> None:
     """Who sees a category through a dataset cannot change it; who sees no such dataset, nothing."""
     category = made(admin, "guarded")

@@ -128,10 +128,12 @@ def integers(given: dict[str, Any], name: str) -> list[int] | None:
 
 
 def mapping(given: dict[str, Any], name: str) -> dict[str, Any] | None:
-    """A JSON object, or None."""
+    """A JSON object, or None; an empty list is an empty one, as the original's pages send it."""
     value = given.get(name)
     if value is None or isinstance(value, dict):
         return value
+    if value == []:
+        return {}
     raise invalid({name: f"{name} must be an object"})
 
 
