@@ -258,6 +258,9 @@ def test_filters_select_what_the_model_selects(
         ({"nosuch": ""}, lambda _: True),
         ({"deleted": "true"}, lambda _: False),
         ({"dataset_id": "2"}, lambda _: False),
+        # What the original's page sends when neither kind of images is to be shown.
+        ({"annotated": " "}, lambda _: False),
+        ({"annotated": " ", "category_ids__in": "2"}, lambda _: False),
     ],
 )
 def test_rules_of_their_own(

@@ -82,6 +82,9 @@ def _condition(name: str, text: str) -> Condition:
         )
     convert = _converter(field)
     operator = "eq" if operator == "exact" else operator
+    if field in FLAGS and operator == "eq" and text.isspace():
+        # So the original's page asks for images that are neither annotated nor not.
+        return Condition(field, "in", ())
     if operator in ("in", "nin"):
         return Condition(field, operator, _values(field, text, convert))
     return Condition(field, operator, convert(text))
