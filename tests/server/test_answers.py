@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import httpx2 as httpx
@@ -366,17 +367,54 @@ def test_a_posted_annotation_keeps_what_was_sent(
     assert "from" not in first["metadata"]
 
 
-def test_the_page_for_annotating_takes_json_that_says_so(
-    admin: httpx.Client, dataset: int, image: int
+# What the original's page sends with its saves, which are JSON, and what others would.
+PAGE = {"Content-Type": "application/x-www-form-urlencoded"}
+TEXT = {"Content-Type": "text/plain"}
+
+
+@pytest.mark.parametrize("kind", [PAGE, TEXT, {}], ids=["form", "text", "nothing"])
+def test_a_saved_page_is_json_whatever_it_calls_itself(
+    server: Running, admin: httpx.Client, dataset: int, image: int, kind: dict[str, str]
 ) -> None:
-    """What a page of another site could send, JSON that is called text, saves nothing."""
-    page = {"image": {"id": image}, "dataset": {"id": dataset, "annotate_url": "http://a.example"}}
-    kind = {"Content-Type": "text/plain"}
-    answer = admin.post("/api/annotator/data", content=str(page).encode(), headers=kind)
+    """A save that calls itself a form, as the original's page does, is read; an address that is
+    sent with it is not kept."""
+    page = {
+        "image": {"id": image, "metadata": {"sent": str(kind)}},
+        "dataset": {"id": dataset, "annotate_url": "http://a.example"},
+    }
+    ours = {"Origin": server.url}
+    for more in ({}, ours, ours | {"Sec-Fetch-Site": "same-origin"}):
+        content = json.dumps(page).encode()
+        answer = admin.post("/api/annotator/data", content=content, headers=kind | more)
+        assert (answer.status_code, answer.json()["success"]) == (200, True)
+    loaded = admin.get(f"/api/annotator/data/{image}").json()
+    assert loaded["image"]["metadata"] == {"sent": str(kind)}
+    assert loaded["dataset"]["annotate_url"] == ""
+    answer = admin.post("/api/annotator/data", content=b"{'image': 1}", headers=kind)
     assert answer.status_code == 400
-    # An address that is sent with it is not kept.
-    assert admin.post("/api/annotator/data", json=page).status_code == 200
-    assert admin.get(f"/api/dataset/{dataset}/data").json()["dataset"]["annotate_url"] == ""
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://["},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+def test_a_page_of_another_place_saves_nothing(
+    admin: httpx.Client, image: int, elsewhere: dict[str, str]
+) -> None:
+    """JSON that calls itself something else is refused where a browser says that a page of
+    another origin sent it; what calls itself JSON a browser would have asked about before."""
+    content = json.dumps({"image": {"id": image, "metadata": {"from": "elsewhere"}}}).encode()
+    for kind in (PAGE, TEXT, {}):
+        answer = admin.post("/api/annotator/data", content=content, headers=kind | elsewhere)
+        assert (answer.status_code, "site" in answer.json()["message"]) == (403, True)
+    loaded = admin.get(f"/api/annotator/data/{image}").json()
+    assert loaded["image"]["metadata"] != {"from": "elsewhere"}
 
 
 def test_a_list_of_names_may_be_one_name(admin: httpx.Client) -> None:

@@ -30,6 +30,7 @@ from sqlalchemy import (
 )
 
 from coir.server.answers import Refusal, refused, unauthorized, unsuccessful
+from coir.server.origin import ELSEWHERE
 from coir.server.scopes import includes, needed
 from coir.server.sessions import COOKIE, Caller
 from coir.server.state import ServerState, state_of
@@ -109,7 +110,7 @@ def not_cross_site(request: Request) -> None:
     For the GETs of the contract that change something: SameSite=Lax lets a link carry the cookie.
     """
     if request.headers.get("sec-fetch-site") == "cross-site":
-        raise refused("This request cannot come from another site.", 403)
+        raise refused(ELSEWHERE, 403)
 
 
 SignedIn = Annotated[Caller, Depends(signed_in)]

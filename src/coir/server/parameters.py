@@ -8,6 +8,7 @@ import msgspec
 from fastapi import Depends, Request
 
 from coir.server.answers import invalid, refused
+from coir.server.origin import ELSEWHERE, foreign
 
 # Python, SQLite and the wire meet here.
 MAX_INTEGER = 2**63 - 1
@@ -25,9 +26,25 @@ async def json_object(request: Request) -> dict[str, Any]:
     Only a body that calls itself JSON is read as such (recorded: login.form_encoded_body): a page
     of another site cannot send one without asking first.
     """
+    return await _decoded(request) if _is_json(request) else {}
+
+
+async def page_object(request: Request) -> dict[str, Any]:
+    """The JSON object of the body, whatever it calls itself: the original's page says, a form.
+
+    A page of another site can send such a body without asking: what it sends is refused.
+    """
+    if not _is_json(request) and foreign(request.headers):
+        raise refused(ELSEWHERE, 403)
+    return await _decoded(request)
+
+
+def _is_json(request: Request) -> bool:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json" and not kind.endswith("+json"):
-        return {}
+    return kind == "application/json" or kind.endswith("+json")
+
+
+async def _decoded(request: Request) -> dict[str, Any]:
     body = await request.body()
     if not body:
         return {}
@@ -50,6 +67,7 @@ async def values(request: Request) -> dict[str, Any]:
 
 
 Body = Annotated[dict[str, Any], Depends(json_object)]
+PageBody = Annotated[dict[str, Any], Depends(page_object)]
 Values = Annotated[dict[str, Any], Depends(values)]
 
 

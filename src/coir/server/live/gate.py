@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from http.cookies import CookieError
-from urllib.parse import urlsplit
 
 from anyio import to_thread
 from starlette.datastructures import Headers
@@ -15,6 +14,7 @@ from coir.server.live.channel import MAX_BYTES, VISITOR, Channel
 from coir.server.live.packets import MalformedError
 from coir.server.live.transport import Asked, Transport, asked_of
 from coir.server.live.visitor import Credentials, Visitor
+from coir.server.origin import ELSEWHERE, host_of
 from coir.server.sessions import COOKIE
 from coir.server.settings import Settings
 from coir.server.stream import HEAD
@@ -97,8 +97,8 @@ class Gate:
         origin = headers.get("origin")
         if origin is None:
             if headers.get("sec-fetch-site") in ("cross-site", "same-site"):
-                raise refused("This request cannot come from another site.", 403)
-        elif origin not in self._origins and _host(origin) != headers.get("host", "").lower():
+                raise refused(ELSEWHERE, 403)
+        elif origin not in self._origins and host_of(origin) != headers.get("host", "").lower():
             raise refused(f"Pages of {origin} may not connect; see --origins.", 403)
 
 
@@ -137,13 +137,6 @@ def _agree(shown: Credentials, opened: Credentials | None) -> bool:
         and shown.cookie in (None, opened.cookie)
         and shown.authorization in (None, opened.authorization)
     )
-
-
-def _host(origin: str) -> str | None:
-    try:
-        return urlsplit(origin).netloc.lower()
-    except ValueError:
-        return None
 
 
 async def _body(receive: Receive) -> bytes:

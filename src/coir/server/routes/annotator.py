@@ -33,7 +33,7 @@ from coir.server.access import (
 from coir.server.answers import answer, unsuccessful
 from coir.server.category import fields_of
 from coir.server.live.presence import annotating
-from coir.server.parameters import Body
+from coir.server.parameters import PageBody
 from coir.server.routes.image import CONSTANTS, FIELDS
 from coir.server.saving import Saved, SavedAnnotation
 from coir.server.sessions import Caller
@@ -81,7 +81,7 @@ def load(request: Request, image_id: int, caller: SignedIn) -> Response:
 
 
 @router.post("/data")
-def save(request: Request, caller: SignedIn, body: Body) -> Response:
+def save(request: Request, caller: SignedIn, body: PageBody) -> Response:
     """Keep what the page sends: all of it, or nothing."""
     started = time.perf_counter()
     saved = Saved.of(body, caller.username)
