@@ -278,6 +278,24 @@ def test_deleted_images_are_not_opened(admin: httpx.Client, image: int) -> None:
     assert (answer.status_code, answer.json()["message"]) == (400, "Could not load image")
 
 
+def test_work_on_an_image_that_is_deleted_meanwhile_is_kept(
+    admin: httpx.Client, bob: httpx.Client, dataset: int, image: int
+) -> None:
+    """The original's page saves when it is left, also the image that it has just deleted, and
+    stays until that succeeds; who brings the image back finds the work in it."""
+    tree, _ = categories_of(admin, dataset)
+    one = annotated(admin, image, tree)
+    assert admin.delete(f"/api/image/{image}").status_code == 200
+    sent = {"id": one, "compoundPath": path(SQUARE)}
+    assert saved(bob, image, tree, sent).status_code == 400
+    answer = saved(admin, image, tree, sent)
+    assert (answer.status_code, answer.json()["success"]) == (200, True)
+    assert admin.get(f"/api/annotator/data/{image}").status_code == 400
+    undone = admin.post("/api/undo/", params={"id": image, "instance": "image"})
+    assert undone.status_code == 200
+    assert loaded(admin, image)["categories"][0]["annotations"][0]["area"] == 900
+
+
 def test_categories_change_only_where_they_belong(admin: httpx.Client, bob: httpx.Client) -> None:
     """A page sets the colours of its dataset's categories, and keypoints only of one's own."""
     mine = created(bob, "bobs page", categories=["bobs shrub"])

@@ -227,10 +227,16 @@ def downloaded_export(connection: Connection, caller: Caller, export_id: int) ->
 
 def visible_image(connection: Connection, caller: Caller, image_id: int) -> Row[Any] | None:
     """The row of a living image in a visible dataset, or None."""
+    row = image_of_visible_dataset(connection, caller, image_id)
+    return None if row is None or row.deleted else row
+
+
+def image_of_visible_dataset(
+    connection: Connection, caller: Caller, image_id: int
+) -> Row[Any] | None:
+    """The row of an image in a visible dataset, also when it is deleted itself, or None."""
     asked = select(images).where(
-        images.c.id == image_id,
-        images.c.deleted == false(),
-        images.c.dataset_id.in_(visible_dataset_ids(caller)),
+        images.c.id == image_id, images.c.dataset_id.in_(visible_dataset_ids(caller))
     )
     return connection.execute(asked).first()
 

@@ -24,6 +24,7 @@ from sqlalchemy import (
 from coir.server import wire
 from coir.server.access import (
     SignedIn,
+    image_of_visible_dataset,
     manages,
     manages_category,
     permissions,
@@ -82,11 +83,15 @@ def load(request: Request, image_id: int, caller: SignedIn) -> Response:
 
 @router.post("/data")
 def save(request: Request, caller: SignedIn, body: PageBody) -> Response:
-    """Keep what the page sends: all of it, or nothing."""
+    """Keep what the page sends: all of it, or nothing.
+
+    The original's page saves when it is left, also an image that was deleted meanwhile, and stays
+    until that succeeds. The work waits in the image for who brings it back.
+    """
     started = time.perf_counter()
     saved = Saved.of(body, caller.username)
     with state_of(request).store.write() as connection:
-        image = visible_image(connection, caller, saved.image_id)
+        image = image_of_visible_dataset(connection, caller, saved.image_id)
         if image is None:
             raise unsuccessful("Image does not exist")
         dataset = visible_dataset(connection, caller, image.dataset_id, "Image does not exist")
