@@ -86,7 +86,8 @@ class Old(Listener):
         raise NotImplementedError
 
     def send(self, event: str, data: Any) -> Any:
-        self.write("427" + json.dumps([event, data]))
+        # JavaScript writes characters as they are.
+        self.write("427" + json.dumps([event, data], ensure_ascii=False))
         return self._answers.get(timeout=WAIT_SECONDS)
 
     def dispose(self) -> None:
@@ -127,28 +128,40 @@ class Old(Listener):
 
 
 def lengths(body: bytes) -> list[str]:
-    """The packets of a text payload."""
-    text, packets = body.decode(), []
-    while text:
-        number, _, rest = text.partition(":")
-        packets.append(rest[: int(number)])
-        text = rest[int(number) :]
+    """The packets of a text payload, whose lengths count as JavaScript does, in UTF-16."""
+    rest, packets = body.decode().encode("utf-16-le"), []
+    while rest:
+        number, _, _ = rest.decode("utf-16-le").partition(":")
+        begin = 2 * (len(number) + 1)
+        end = begin + 2 * int(number)
+        packets.append(rest[begin:end].decode("utf-16-le"))
+        rest = rest[end:]
     return packets
 
 
 class OldPolling(Old):
-    """The polling transport, with payloads as clients in JavaScript or in Python write them."""
+    """The polling transport, with payloads as clients in JavaScript or in Python write them.
+
+    Observed of socket.io-client 2.0.4, 2.2.0 and 2.5.0: `GET …&t=Q8UjCR3&b64=1` (`t` is the time,
+    `b64` is theirs outside of browsers), `POST` of `45:42["annotating",…]` as
+    `text/plain;charset=UTF-8`, a packet in each; to end, `2:41` and then `1:1` while a poll waits.
+    """
 
     def __init__(self, server: Running, headers: Headers, *, binary: bool = False) -> None:
         super().__init__()
         self._binary = binary
         self._http = server.client(headers=headers)
-        opened = self._http.get("/socket.io/?EIO=3&transport=polling")
+        path = "/socket.io/?EIO=3&transport=polling"
+        if not binary:
+            path += "&t=Q8UjCR3&b64=1"
+        opened = self._http.get(path)
         assert opened.status_code == 200, opened.text
         first, *more = lengths(opened.content)
         self.handshake = json.loads(first[1:])
-        assert more == ["40"]
-        self.path = f"/socket.io/?EIO=3&transport=polling&sid={self.handshake['sid']}"
+        assert more[0] == "40"
+        for packet in more[1:]:  # what was told meanwhile comes with the handshake
+            self.took(packet)
+        self.path = f"{path}&sid={self.handshake['sid']}"
         self.upgraded = False
         self.listen(self._packets)
 
@@ -161,9 +174,13 @@ class OldPolling(Old):
         """Nothing: the server's clients are closed with it, and `close` may be writing."""
 
     def _post(self, packet: str) -> httpx.Response:
-        size = str(len(packet))
-        frame = b"\0" + bytes(map(int, size)) + b"\xff" if self._binary else f"{size}:".encode()
-        return self._http.post(self.path, content=frame + packet.encode())
+        if self._binary:
+            content = packet.encode()
+            frame = b"\0" + bytes(map(int, str(len(content)))) + b"\xff"
+            return self._http.post(self.path, content=frame + content)
+        size = len(packet.encode("utf-16-le")) // 2
+        kind = {"Content-Type": "text/plain;charset=UTF-8"}
+        return self._http.post(self.path, content=f"{size}:{packet}".encode(), headers=kind)
 
     def write(self, packet: str) -> None:
         answer = self._post(packet)
@@ -193,6 +210,7 @@ class OldWebSocket(Old):
         else:
             self.socket.send("2probe")
             assert self.socket.recv() == "3probe"
+            self.events = polling.events  # it is one connection
             polling.upgraded = True
             assert polling.gone.wait(WAIT_SECONDS)
             self.socket.send("5")

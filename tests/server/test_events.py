@@ -115,6 +115,27 @@ def test_marks_come_and_go(shared: Shared, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_all_characters_arrive(shared: Shared, kind: str) -> None:
+    """What a page sends arrives as it is, also beyond the first plane of Unicode, where old
+    clients count a character twice; and the packets behind it are found."""
+    made = shared.admin.post("/api/annotation/", json={"image_id": shared.images[0]}).json()
+    name = 'ünï 🐈 中文 \u2028 "q"' * 40
+    shown = {"id": made["id"], "image_id": shared.images[0], "name": name}
+    event = {"action": "modify", "uuid": "🐈", "annotation": shown}
+    with (
+        listening(shared.server, cookie(shared.bob), kind) as bob,
+        listening(shared.server, cookie(shared.admin), kind) as admin,
+    ):
+        for _ in range(3):
+            assert bob.send("annotation", event) == {"success": True}
+        for one in (bob, admin):
+            # Who came quickly may still be told of the making.
+            told = [_behind("create", one), one.next(), one.next()]
+            assert told == [("annotation", event)] * 3
+            assert one.none()
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_who_sees_nothing_marks_nothing(shared: Shared, kind: str) -> None:
     """An image that is not there, or not the sender's to see, is refused the same."""
     with (
