@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
 
@@ -151,7 +152,8 @@ class Journal:
     def close(self, *, finished: bool) -> None:
         """Close the file, and remove it when nothing is left to go on with."""
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # of a full disk, which was told already
+                self._file.close()
             self._file = None
         if finished:
             self.path.unlink(missing_ok=True)
