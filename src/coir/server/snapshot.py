@@ -56,16 +56,7 @@ def answered(
     The query is repeated, so that a client sees when a proxy dropped a part of it.
     """
     pieces = _pieces(state_of(request), caller, dataset_id, asked, name, how)
-    first = next(pieces)  # here a refusal is still an answer
-    return Stream(_all(first, pieces), SECONDS)
-
-
-def _all(first: bytes, rest: Generator[bytes]) -> Generator[bytes]:
-    try:
-        yield first
-        yield from rest
-    finally:
-        rest.close()
+    return Stream.begun(pieces, SECONDS)
 
 
 def _pieces(

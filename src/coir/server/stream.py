@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator
+from typing import Self
 
 import anyio
 from starlette.responses import StreamingResponse
@@ -30,6 +31,12 @@ class Stream(StreamingResponse):
         self._pieces = pieces
         self._seconds = seconds
 
+    @classmethod
+    def begun(cls, pieces: Generator[bytes], seconds: float) -> Self:
+        """One whose first piece is made here, where a refusal is still an answer."""
+        first = next(pieces)
+        return cls(_all(first, pieces), seconds)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it, or for a HEAD request no more than its headers."""
         try:
@@ -48,3 +55,11 @@ class Stream(StreamingResponse):
             await super().stream_response(send)
         if limit.cancelled_caught:
             log.warning("An answer was cut: its client took more than %g s.", self._seconds)
+
+
+def _all(first: bytes, rest: Generator[bytes]) -> Generator[bytes]:
+    try:
+        yield first
+        yield from rest
+    finally:
+        rest.close()

@@ -47,16 +47,7 @@ def coco(request: Request, dataset_id: int, caller: SignedIn) -> Response:
     except FilterError as error:
         raise invalid(error.errors) from None
     pieces = _pieces(state_of(request), caller, dataset_id, where(conditions))
-    first = next(pieces)  # here a refusal is still an answer
-    return Stream(_all(first, pieces), SECONDS)
-
-
-def _all(first: bytes, rest: Generator[bytes]) -> Generator[bytes]:
-    try:
-        yield first
-        yield from rest
-    finally:
-        rest.close()
+    return Stream.begun(pieces, SECONDS)
 
 
 def _pieces(
