@@ -161,7 +161,7 @@ def test_whatever_happens_a_mirror_becomes_like_its_server(tmp_path: Path) -> No
         run_state_machine_as_test(
             Machine,
             settings=settings(
-                max_examples=9,
+                max_examples=12,
                 stateful_step_count=15,
                 deadline=None,
                 suppress_health_check=list(HealthCheck),
