@@ -98,6 +98,7 @@ def plain(home: Path, out: Path) -> None:
 def _exported(format: str, **how: str) -> Callable[[Path, Path], None]:  # noqa: A002
     def way(home: Path, out: Path) -> None:
         with Mirror(home) as mirror:
+            # The words of `how` are options, which a dict of texts does not show.
             mirror.export(format, out, **how)  # type: ignore[arg-type]
 
     return way

@@ -91,6 +91,7 @@ def _shown(method: Callable[..., Any], definition: Callable[..., Any]) -> Callab
     signature = inspect.signature(definition)
     gives = str(signature.return_annotation).removeprefix("Operation[").removesuffix("]")
     shown = "Iterator[bytes]" if gives == "Request" else gives
+    # `inspect` and the documents read it; to the type checker a function has no such attribute.
     method.__signature__ = signature.replace(  # type: ignore[attr-defined]
         parameters=list(signature.parameters.values())[1:], return_annotation=shown
     )

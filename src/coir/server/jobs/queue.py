@@ -96,6 +96,7 @@ class Queue:
         self._huey.storage.close()
 
 
+# To the type checker the classes of huey, which has no types, are anything.
 class _Listening(PostgresStorage):  # type: ignore[misc]
     """The queue in a PostgreSQL, which may be restarted."""
 
