@@ -104,7 +104,7 @@ def _loopback(address: str) -> bool:
         return False
 
 
-def not_cross_site(request: Request) -> None:
+async def not_cross_site(request: Request) -> None:
     """Refuse what a page of another site makes a browser send.
 
     For the GETs of the contract that change something: SameSite=Lax lets a link carry the cookie.

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, false, func, select, update
 from coir.server import user, wire
 from coir.server.access import Administrator
 from coir.server.answers import answer, invalid, unsuccessful
+from coir.server.one_thread import OneThread
 from coir.server.pagination import page_count
 from coir.server.parameters import (
     Body,
@@ -22,7 +23,7 @@ from coir.server.sessions import Caller
 from coir.server.state import state_of
 from coir.server.store.tables import users
 
-router = APIRouter(prefix="/api/admin")
+router = APIRouter(prefix="/api/admin", route_class=OneThread)
 
 DEFAULT_LIMIT = 50
 

@@ -19,6 +19,7 @@ from coir.server.answers import answer, invalid, refused
 from coir.server.category import color
 from coir.server.live.announcement import Announcement
 from coir.server.live.visitor import session_of
+from coir.server.one_thread import OneThread
 from coir.server.parameters import IN_JSON, Body, integer, mapping, optional_text
 from coir.server.sessions import COOKIE, Caller
 from coir.server.state import ServerState, state_of
@@ -26,7 +27,7 @@ from coir.server.store.engine import now_ms
 from coir.server.store.tables import annotations, datasets, images, users
 from coir.server.stream import Stream
 
-router = APIRouter(prefix="/api/annotation")
+router = APIRouter(prefix="/api/annotation", route_class=OneThread)
 
 # Rows in one piece of the list: a few hundred kB with outlines as people draw them.
 ROWS_IN_PIECE = 500

@@ -34,6 +34,7 @@ from coir.server.access import (
 from coir.server.answers import answer, unsuccessful
 from coir.server.category import fields_of
 from coir.server.live.presence import annotating
+from coir.server.one_thread import OneThread
 from coir.server.parameters import PageBody
 from coir.server.routes.image import CONSTANTS, FIELDS
 from coir.server.saving import Saved, SavedAnnotation
@@ -42,7 +43,7 @@ from coir.server.state import state_of
 from coir.server.store.database import JsonText
 from coir.server.store.tables import annotations, categories, images, presence, users
 
-router = APIRouter(prefix="/api/annotator")
+router = APIRouter(prefix="/api/annotator", route_class=OneThread)
 
 # Of a stored annotation, as the text that the database has.
 TEXTS = ("metadata", "keypoints", "events", "paper_object")

@@ -15,6 +15,7 @@ from coir.server.access import (
 )
 from coir.server.answers import answer, refused
 from coir.server.category import checked_name, create, fields_of, taken
+from coir.server.one_thread import OneThread
 from coir.server.pagination import paginated
 from coir.server.parameters import Body, query, required_text
 from coir.server.sessions import Caller
@@ -22,7 +23,7 @@ from coir.server.state import state_of
 from coir.server.store.engine import now_ms
 from coir.server.store.tables import annotations, categories, users
 
-router = APIRouter(prefix="/api/category")
+router = APIRouter(prefix="/api/category", route_class=OneThread)
 
 # What a category is without being told otherwise.
 PLAIN: dict[str, Any] = {

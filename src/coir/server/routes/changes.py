@@ -14,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from coir.server.access import SignedIn, visible_dataset
 from coir.server.answers import answer, invalid, refused
 from coir.server.cursors import Cursor
+from coir.server.one_thread import OneThread
 from coir.server.parameters import parsed_integer, query
 from coir.server.selection import NO_DATASET
 from coir.server.sessions import Caller
@@ -21,7 +22,7 @@ from coir.server.state import ServerState, state_of
 from coir.server.store import changes as feed
 from coir.server.store.changes import Place
 
-router = APIRouter(prefix="/api/dataset")
+router = APIRouter(prefix="/api/dataset", route_class=OneThread)
 
 DEFAULT_LIMIT, MOST = 1000, 10_000
 # Proxies commonly cut a connection that is silent for longer.

@@ -18,6 +18,7 @@ from coir.server.contents import EXPORT, WHOLE, Contents
 from coir.server.directories import Incoming
 from coir.server.filters import FilterError, parse
 from coir.server.jobs.book import Order
+from coir.server.one_thread import OneThread
 from coir.server.parameters import parsed_integer, query
 from coir.server.selection import Folder
 from coir.server.sessions import Caller
@@ -26,7 +27,7 @@ from coir.server.store.conditions import where
 from coir.server.store.tables import exports
 from coir.server.stream import Stream
 
-router = APIRouter(prefix="/api/dataset")
+router = APIRouter(prefix="/api/dataset", route_class=OneThread)
 
 # A million annotations take half a minute to make; the rest is for slow connections. Meanwhile
 # the database cannot fold its log into its file: who is slower still asks for an export.

@@ -20,6 +20,7 @@ from coir.server.answers import answer, invalid, refused
 from coir.server.category import ids_of
 from coir.server.folders import OutsideError, checked_name
 from coir.server.names import fold
+from coir.server.one_thread import OneThread
 from coir.server.pagination import paginated
 from coir.server.parameters import (
     ANYWHERE,
@@ -36,7 +37,7 @@ from coir.server.state import state_of
 from coir.server.store.engine import now_ms
 from coir.server.store.tables import annotations, categories, datasets, images, shares, users
 
-router = APIRouter(prefix="/api/dataset")
+router = APIRouter(prefix="/api/dataset", route_class=OneThread)
 
 
 @router.get("/")

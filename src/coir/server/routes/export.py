@@ -12,11 +12,12 @@ from coir.server.access import SignedIn, downloaded_export
 from coir.server.ago import ago
 from coir.server.answers import answer, refused
 from coir.server.folders import OutsideError
+from coir.server.one_thread import OneThread
 from coir.server.routes.image import attachment, cache_headers
 from coir.server.state import state_of
 from coir.server.store.tables import exports
 
-router = APIRouter(prefix="/api/export")
+router = APIRouter(prefix="/api/export", route_class=OneThread)
 
 GONE = "The file of this export is not there any more; export again."
 MAX_NAME = 150  # of the names of categories in a file's name: file systems take 255 bytes

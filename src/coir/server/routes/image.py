@@ -27,6 +27,7 @@ from coir.server.answers import Refusal, answer, invalid, refused, unsuccessful
 from coir.server.contents import ONE, Contents
 from coir.server.folders import OutsideError, logical_directory, segments
 from coir.server.live.presence import annotating
+from coir.server.one_thread import OneThread
 from coir.server.pagination import page_count
 from coir.server.parameters import (
     ANYWHERE,
@@ -44,7 +45,7 @@ from coir.server.storage import Incoming
 from coir.server.store.engine import now_ms
 from coir.server.store.tables import images
 
-router = APIRouter(prefix="/api/image")
+router = APIRouter(prefix="/api/image", route_class=OneThread)
 
 DEFAULT_PER_PAGE = 50
 MAX_DEPTH = 32  # of folders in an uploaded file's name; a path must stay below the system's limit

@@ -11,10 +11,11 @@ from coir.server.access import SignedIn, not_cross_site
 from coir.server.answers import answer
 from coir.server.jobs.book import Order
 from coir.server.kinds import TEST
+from coir.server.one_thread import OneThread
 from coir.server.state import state_of
 from coir.server.store.tables import users
 
-router = APIRouter(prefix="/api/info")
+router = APIRouter(prefix="/api/info", route_class=OneThread)
 
 # Clients find the contract's version here; coir's own stands under "coir".
 CONTRACT = {

@@ -8,12 +8,13 @@ from coir.server import models
 from coir.server.access import SignedIn, visible_image
 from coir.server.answers import Refusal, answer, invalid, refused
 from coir.server.folders import OutsideError
+from coir.server.one_thread import OneThread
 from coir.server.parameters import Body, integer
 from coir.server.pictures import PictureError, decoded
 from coir.server.routes.image import Upload, upload_of
 from coir.server.state import state_of
 
-router = APIRouter(prefix="/api/model")
+router = APIRouter(prefix="/api/model", route_class=OneThread)
 
 # The original's.
 PADDING, THRESHOLD = 50, 80

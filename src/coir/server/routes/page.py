@@ -16,6 +16,7 @@ from coir.server.filters import Condition, FilterError, parse
 from coir.server.folders import logical_directory
 from coir.server.keyset import Course
 from coir.server.live.presence import annotating
+from coir.server.one_thread import OneThread
 from coir.server.pagination import DEFAULT_LIMIT, page_count
 from coir.server.parameters import MAX_INTEGER, parsed_integer, query
 from coir.server.selection import Selection
@@ -25,7 +26,7 @@ from coir.server.store.listing import Order
 from coir.server.store.milestones import Whole
 from coir.server.store.tables import categories, presence
 
-router = APIRouter(prefix="/api/dataset")
+router = APIRouter(prefix="/api/dataset", route_class=OneThread)
 
 DEFAULT_ORDER = "file_name"
 

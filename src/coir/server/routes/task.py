@@ -11,11 +11,12 @@ from sqlalchemy import Connection, Row, delete, select
 from coir.server.access import SignedIn, visible_tasks
 from coir.server.answers import answer, refused
 from coir.server.jobs.book import cancel
+from coir.server.one_thread import OneThread
 from coir.server.sessions import Caller
 from coir.server.state import state_of
 from coir.server.store.tables import task_logs, tasks
 
-router = APIRouter(prefix="/api/tasks")
+router = APIRouter(prefix="/api/tasks", route_class=OneThread)
 
 
 @router.get("/")

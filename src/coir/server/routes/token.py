@@ -7,10 +7,11 @@ from fastapi import APIRouter, Request, Response
 from coir.server import tokens, user, wire
 from coir.server.access import SignedIn
 from coir.server.answers import answer, unauthorized
+from coir.server.one_thread import OneThread
 from coir.server.parameters import Body, integer, required_text
 from coir.server.state import state_of
 
-router = APIRouter(prefix="/api/user/tokens")
+router = APIRouter(prefix="/api/user/tokens", route_class=OneThread)
 
 
 @router.get("")

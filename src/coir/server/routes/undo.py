@@ -10,6 +10,7 @@ from coir.server import counters, removal, removing
 from coir.server.access import SignedIn, removable, restorable
 from coir.server.ago import ago
 from coir.server.answers import answer, invalid, refused
+from coir.server.one_thread import OneThread
 from coir.server.parameters import (
     ANYWHERE,
     Values,
@@ -22,7 +23,7 @@ from coir.server.sessions import Caller
 from coir.server.state import state_of
 from coir.server.store.tables import annotations, categories, datasets, images
 
-router = APIRouter(prefix="/api/undo")
+router = APIRouter(prefix="/api/undo", route_class=OneThread)
 
 KINDS: dict[str, Table] = {
     "category": categories,

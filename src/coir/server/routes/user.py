@@ -10,12 +10,13 @@ from sqlalchemy import Connection, Row, select, update
 from coir.server import user, wire
 from coir.server.access import SignedIn, address, not_cross_site, on_this_machine
 from coir.server.answers import answer, unsuccessful
+from coir.server.one_thread import OneThread
 from coir.server.parameters import Body, optional_text, required_text
 from coir.server.sessions import COOKIE
 from coir.server.state import state_of
 from coir.server.store.tables import users
 
-router = APIRouter(prefix="/api/user")
+router = APIRouter(prefix="/api/user", route_class=OneThread)
 
 FIRST = (
     "The first user administers, and is made on the server's own machine: register there, at "

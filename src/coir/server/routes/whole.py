@@ -8,13 +8,14 @@ from sqlalchemy import Connection
 from coir.server import snapshot
 from coir.server.access import SignedIn
 from coir.server.live.presence import annotating
+from coir.server.one_thread import OneThread
 from coir.server.routes.page import asked_fields
 from coir.server.selection import Selection
 from coir.server.snapshot import Asked
 from coir.server.store.listing import Texts
 from coir.server.store.tables import presence
 
-router = APIRouter(prefix="/api/dataset")
+router = APIRouter(prefix="/api/dataset", route_class=OneThread)
 
 # What `/data` takes beside the folder, the fields and the filters.
 PAGING = ("page", "limit", "order", "cursor")
