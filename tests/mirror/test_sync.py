@@ -15,6 +15,7 @@ import coir
 from coir import CoirError, DatasetNotFound, Filter, InvalidRequest
 from coir.errors import SyncStopped
 from coir.mirror import Limits, MaxDelete, Mirror, Options
+from coir.mirror.database import VERSION
 from coir.mirror.sync import PRICES
 from coir.mirror.upgrade import STEPS
 from coir.scan.prices import Prices
@@ -431,9 +432,24 @@ def test_a_newer_mirror_is_refused(stage: World) -> None:
         stage.mirror("m")
 
 
+# The columns of each table and view, the names of each index.
+SCHEMA = "SELECT m.type, m.name, c.name FROM sqlite_master m LEFT JOIN pragma_table_info(m.name) c"
+
+
 def older(home: Path) -> None:
     """Let a mirror be as the first version made it, with troubles that it told."""
     with closing(sqlite3.connect(home / "coir.db", isolation_level=None)) as database:
+        database.executescript(
+            """
+            INSERT INTO changes SELECT 'image', id, added, NULL FROM images WHERE added > 0;
+            DROP VIEW versions;
+            DROP INDEX changes_sync;
+            ALTER TABLE changes RENAME TO versions;
+            CREATE INDEX versions_sync ON versions (sync);
+            ALTER TABLE images DROP COLUMN added;
+            CREATE INDEX images_annotations_at ON images (annotations_at, id);
+            """
+        )
         database.execute("ALTER TABLE images DROP COLUMN file_trouble")
         database.execute("ALTER TABLE images RENAME COLUMN annotations_trouble TO trouble")
         first, second, third, *_ = (row[0] for row in database.execute("SELECT id FROM images"))
@@ -453,11 +469,13 @@ def test_an_older_mirror_is_brought_up_to_date(stage: World) -> None:
     with stage.mirror("m") as mirror, stage.reach() as dataset:
         mirror.sync(dataset)
         before = contents(mirror), files(mirror)
-        columns = list(mirror.database.rows("SELECT name FROM pragma_table_info('images')"))
+        log = list(mirror.diff(0))
+        tables = set(mirror.database.rows(SCHEMA))
     older(stage.folder / "m")
     with stage.mirror("m") as mirror, stage.mirror("m") as other, stage.reach() as dataset:
-        assert list(mirror.database.rows("SELECT name FROM pragma_table_info('images')")) == columns
-        assert mirror.database.value("PRAGMA user_version") == 2
+        assert set(mirror.database.rows(SCHEMA)) == tables
+        assert mirror.database.value("PRAGMA user_version") == VERSION
+        assert list(mirror.diff(0)) == log
         told = [(one.annotations, one.file, one.words) for one in mirror.troubles()]
         assert told == [
             ("annotations_due", None, "annotations_due"),

@@ -22,7 +22,7 @@ __all__ = ["Database", "connected", "keep", "translated"]
 
 # "coir", so that `file` and SQLite know whose it is; and the version of the tables.
 APPLICATION_ID = 0x636F6972
-VERSION = 2
+VERSION = 3
 # Another program that reads may hold the file for a moment.
 BUSY_SECONDS = 30.0
 # With SQLite's 2 MB a first sync takes a third longer for each row; with more than this no less.
@@ -62,12 +62,12 @@ CREATE TABLE images (
     sha256 TEXT,
     etag TEXT,
     annotations_trouble TEXT,      -- why its annotations could not be fetched
-    file_trouble TEXT              -- why its file could not be fetched
+    file_trouble TEXT,             -- why its file could not be fetched
+    added INTEGER                  -- the sync that added it, while `changes` knows nothing of it
 );
 CREATE UNIQUE INDEX images_place_key ON images (place_key) WHERE place_key IS NOT NULL;
 CREATE INDEX images_annotations_due ON images (id) WHERE annotations_due;
 CREATE INDEX images_file_due ON images (id) WHERE file_due;
-CREATE INDEX images_annotations_at ON images (annotations_at, id);
 CREATE TABLE annotations (
     id INTEGER PRIMARY KEY,
     image_id INTEGER NOT NULL,
@@ -76,14 +76,14 @@ CREATE TABLE annotations (
 );
 CREATE INDEX annotations_image ON annotations (image_id, id);
 CREATE TABLE categories (id INTEGER PRIMARY KEY, name TEXT NOT NULL, body TEXT NOT NULL);
-CREATE TABLE versions (
+CREATE TABLE changes (
     kind TEXT NOT NULL,            -- image, annotation or category
     id INTEGER NOT NULL,
     sync INTEGER NOT NULL,
     before TEXT,                   -- the record before that sync; NULL where there was none
     PRIMARY KEY (kind, id, sync)
 ) WITHOUT ROWID;
-CREATE INDEX versions_sync ON versions (sync);
+CREATE INDEX changes_sync ON changes (sync);
 CREATE TABLE tombstones (
     kind TEXT NOT NULL,
     id INTEGER NOT NULL,
@@ -91,6 +91,9 @@ CREATE TABLE tombstones (
     body TEXT NOT NULL,            -- the last record
     PRIMARY KEY (kind, id)
 ) WITHOUT ROWID;
+CREATE VIEW versions (kind, id, sync, before) AS
+    SELECT kind, id, sync, before FROM changes
+    UNION ALL SELECT 'image', id, added, NULL FROM images WHERE added IS NOT NULL;
 CREATE TABLE plan (id INTEGER PRIMARY KEY, action TEXT NOT NULL);
 """
 

@@ -13,7 +13,7 @@ from typing import TypeAlias
 import msgspec
 
 from coir.mirror.database import Database, keep
-from coir.mirror.plan import Action
+from coir.mirror.plan import Action, Adds
 from coir.scan import Certificate
 from coir.scan.details import Page
 
@@ -45,12 +45,16 @@ class Turned(msgspec.Struct, frozen=True):
 
 
 # What a look at the server gives, one after the other.
-Step: TypeAlias = Action | Turned
+Step: TypeAlias = Action | Adds | Turned
 
 
 def actions(steps: Iterable[Step]) -> Iterator[Action]:
     """Give the actions among the steps."""
-    return (one for one in steps if not isinstance(one, Turned))
+    for one in steps:
+        if isinstance(one, Adds):
+            yield from one.each()
+        elif not isinstance(one, Turned):
+            yield one
 
 
 def kept(database: Database) -> FirstList | None:

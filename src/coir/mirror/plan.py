@@ -13,8 +13,8 @@ import msgspec
 
 from coir.mirror.record import ImageRecord
 
-__all__ = ["Action", "Add", "Change", "Limits", "Look", "MaxDelete", "Remove", "Tally", "compare",
-           "obstacle"]  # fmt: skip
+__all__ = ["Action", "Add", "Adds", "Change", "Limits", "Look", "MaxDelete", "Remove", "Tally",
+           "compare", "obstacle"]  # fmt: skip
 
 # So many may always go: of a small dataset a few images are a large part.
 ALWAYS_ALLOWED = 10
@@ -29,6 +29,16 @@ class Add(msgspec.Struct, frozen=True, tag_field="action", tag="add"):
     def id(self) -> int:
         """The id of the image."""
         return self.image.id
+
+
+class Adds(msgspec.Struct, frozen=True):
+    """Many images that the mirror does not have: a first sync is little else."""
+
+    images: list[ImageRecord]
+
+    def each(self) -> Iterator[Add]:
+        """Give them one by one."""
+        return map(Add, self.images)
 
 
 class Change(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="action", tag="change"):

@@ -20,7 +20,7 @@ from coir.client.crew import each
 from coir.client.transport import Transport
 from coir.mirror.first_list import FirstList, Step, Turned, enter, pages_read
 from coir.mirror.missing import still_there
-from coir.mirror.plan import Action, Add, Change, Look, Remove, Tally, compare
+from coir.mirror.plan import Action, Add, Adds, Change, Look, Remove, Tally, compare
 from coir.mirror.ranges import search
 from coir.mirror.record import ImageRecord, image_record
 from coir.mirror.store import Store
@@ -109,9 +109,11 @@ class Reader:
             total = 0 if held or told else self.list_total()
             if total:
                 actions = self._anew(scan, total, keeping=progress is not None)
-            else:
+            elif held:
                 there = map(image_record, scan)
                 actions = self._whole(compare(self.store.images(), there, self.tally), held)
+            else:
+                actions = self._all(scan)
             for action in actions:
                 if isinstance(action, Remove):
                     gone.append(action.id)
@@ -121,6 +123,16 @@ class Reader:
         self.prices.take(scan.prices)
         self.seconds = time.monotonic() - started
         yield from self._gone(gone, proven=bool(PROVEN & set(scan.certificate.claims)))
+
+    def _all(self, scan: Scan) -> Iterator[Step]:
+        """Add whatever is listed: nothing is held to compare it with."""
+        for listed in scan.batches(BATCH):
+            adds = Adds(list(map(image_record, listed)))
+            self.tally.added += len(listed)
+            if any(image.path is None for image in adds.images):
+                yield from self._whole(adds.each(), 0)
+            else:
+                yield adds
 
     def list_total(self) -> int:
         """Count the list of all images; 0 where it does not tell what the listing tells, too.

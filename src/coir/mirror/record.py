@@ -7,6 +7,7 @@ mirrors of the same dataset hold the same records, however they came to them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -30,6 +31,8 @@ __all__ = [
 
 # The columns of an image's row that its record holds, in the record's order.
 IMAGE_COLUMNS = "id, file_name, path, width, height, annotated, num_annotations"
+# Gives the row of a record.
+image_columns = attrgetter(*IMAGE_COLUMNS.split(", "))
 
 
 class ImageRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -141,16 +144,3 @@ def image_of(row: Sequence[Any]) -> ImageRecord:
     """Give the record of a row of `IMAGE_COLUMNS`."""
     number, file_name, path, width, height, annotated, num_annotations = row
     return ImageRecord(number, file_name, path, width, height, bool(annotated), num_annotations)
-
-
-def image_columns(image: ImageRecord) -> tuple[Any, ...]:
-    """Give the row of a record."""
-    return (
-        image.id,
-        image.file_name,
-        image.path,
-        image.width,
-        image.height,
-        image.annotated,
-        image.num_annotations,
-    )

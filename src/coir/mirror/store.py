@@ -15,7 +15,7 @@ import msgspec
 from coir.mirror.counts import Counts
 from coir.mirror.database import Database, keep
 from coir.mirror.first_list import Step
-from coir.mirror.plan import Action
+from coir.mirror.plan import Action, Adds
 from coir.mirror.record import (
     IMAGE_COLUMNS,
     AnnotationRecord,
@@ -155,8 +155,7 @@ class Store:
 
     def act(self, sync: int, counts: Counts, actions: Iterable[Step]) -> None:
         """Carry out actions as they come, without a plan: where there is nothing to lose."""
-        waiting = iter(actions)
-        while batch := list(islice(waiting, BATCH)):
+        for batch in _batches(actions):
             with self.database.write() as connection:
                 self._act(connection, sync, counts, batch)
 
@@ -253,3 +252,17 @@ class Store:
         """Give so many images, those first whose annotations were fetched longest ago."""
         asked = "SELECT id FROM images WHERE annotations_at < ? ORDER BY annotations_at, id LIMIT ?"
         return [row[0] for row in self.database.rows(asked, (sync, number))]
+
+
+def _batches(steps: Iterable[Step]) -> Iterator[list[Step]]:
+    """Give steps in lists; all of one list change some `BATCH` rows."""
+    batch: list[Step] = []
+    rows = 0
+    for step in steps:
+        batch.append(step)
+        rows += len(step.images) if isinstance(step, Adds) else 1
+        if rows >= BATCH:
+            yield batch
+            batch, rows = [], 0
+    if batch:
+        yield batch

@@ -11,7 +11,7 @@ import msgspec
 
 from coir.mirror.counts import Counts
 from coir.mirror.first_list import Step, Turned, turn
-from coir.mirror.plan import Add, Change, Look, Remove
+from coir.mirror.plan import Add, Adds, Change, Look, Remove
 from coir.mirror.record import (
     IMAGE_COLUMNS,
     AnnotationRecord,
@@ -25,18 +25,29 @@ __all__ = ["Transaction", "note_counts"]
 
 encode = msgspec.json.encode
 
+# What a row of `images` says of its addition, where `changes` is to have it.
+ADDED = (
+    "INSERT OR IGNORE INTO changes "
+    "SELECT 'image', id, added, NULL FROM images WHERE id = ? AND added IS NOT NULL"
+)
+
 # Many rows in one statement: Python's driver lets other threads run before each row of several,
 # and the thread that writes then waits for those that decode what comes from the server.
 ROWS = 500
-FIRST_VERSIONS = "INSERT OR IGNORE INTO versions SELECT 'image', value, ?, NULL FROM json_each(?)"
 
 
 @cache
 def _added(number: int) -> str:
-    """Give the statement that adds so many images."""
-    row = f"({', '.join('?' * 8)}, 1)"
-    columns = f"{IMAGE_COLUMNS}, annotations_due, file_due"
-    return f"INSERT INTO images ({columns}) VALUES {', '.join([row] * number)}"  # noqa: S608
+    """Give the statement that adds so many images; the sync comes before their columns."""
+    width = IMAGE_COLUMNS.count(",") + 1
+    columns = [f"column{one}" for one in range(1, width + 1)]
+    annotated, num_annotations = columns[-2:]
+    rows = ", ".join([f"({', '.join('?' * width)})"] * number)
+    return (
+        f"INSERT INTO images ({IMAGE_COLUMNS}, annotations_due, file_due, added) "  # noqa: S608
+        f"SELECT {', '.join(columns)}, {annotated} OR {num_annotations} > 0, 1, ? "
+        f"FROM (VALUES {rows})"
+    )
 
 
 class Transaction:
@@ -59,6 +70,8 @@ class Transaction:
 
     def _single(self, action: Step) -> None:
         match action:
+            case Adds(images):
+                self._add(images)
             case Change(image):
                 self._change(image)
             case Remove(image_id):
@@ -74,8 +87,11 @@ class Transaction:
 
     def version(self, kind: str, number: int, before: bytes | None) -> None:
         """Remember what something was before this sync; what is known already stays."""
+        if kind == "image":
+            self._connection.execute(ADDED, (number,))
+            self._connection.execute("UPDATE images SET added = NULL WHERE id = ?", (number,))
         self._connection.execute(
-            "INSERT OR IGNORE INTO versions VALUES (?, ?, ?, ?)",
+            "INSERT OR IGNORE INTO changes VALUES (?, ?, ?, ?)",
             (kind, number, self._sync, None if before is None else before.decode()),
         )
         self._connection.execute("DELETE FROM tombstones WHERE kind = ? AND id = ?", (kind, number))
@@ -115,16 +131,11 @@ class Transaction:
         new = [one for one in images if one.id not in held]
         for start in range(0, len(new), ROWS):
             part = new[start : start + ROWS]
-            values = (
-                (*image_columns(one), one.annotated or one.num_annotations > 0) for one in part
-            )
-            self._connection.execute(_added(len(part)), list(chain.from_iterable(values)))
-        numbers = encode([one.id for one in new]).decode()
-        self._connection.execute(FIRST_VERSIONS, (self._sync, numbers))
-        if self._any_buried:
-            self._connection.executemany(
-                "DELETE FROM tombstones WHERE kind = 'image' AND id = ?", [(one.id,) for one in new]
-            )
+            values = chain.from_iterable(map(image_columns, part))
+            self._connection.execute(_added(len(part)), [self._sync, *values])
+        if self._any_buried:  # one that comes back may have come and gone within this sync
+            for one in new:
+                self.version("image", one.id, None)
         self._counts.images_added += len(new)
 
     @cached_property
@@ -154,8 +165,8 @@ class Transaction:
             "SELECT id, place, size, sha256, etag FROM images WHERE id = ? AND place IS NOT NULL"
         )
         self.files += [FileRecord(*row) for row in self._connection.execute(asked, (image_id,))]
+        self.bury("image", image_id, encode(before).decode())  # its row says when it was added
         self._connection.execute("DELETE FROM images WHERE id = ?", (image_id,))
-        self.bury("image", image_id, encode(before).decode())
         self._counts.images_removed += 1
 
     def _held(self, image_id: int) -> ImageRecord | None:
