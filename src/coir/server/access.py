@@ -34,6 +34,7 @@ from coir.server.origin import ELSEWHERE
 from coir.server.scopes import includes, needed
 from coir.server.sessions import COOKIE, Caller
 from coir.server.state import ServerState, state_of
+from coir.server.store.prepared import prepared
 from coir.server.store.tables import (
     annotations,
     categories,
@@ -188,11 +189,17 @@ def visible_dataset(
     connection: Connection, caller: Caller, dataset_id: int, message: str, status: int = 400
 ) -> Row[Any]:
     """The dataset's row, or a refusal that does not tell whether it exists."""
-    asked = select(datasets).where(datasets.c.id == dataset_id, visible_datasets(caller))
-    row = connection.execute(asked).first()
+    asked = _dataset(caller.is_admin, dataset_id=dataset_id, caller_id=caller.id)
+    row = connection.execute(*asked).first()
     if row is None:
         raise refused(message, status)
     return row
+
+
+@prepared
+def _dataset(is_admin: bool, *, dataset_id: Any, caller_id: Any) -> Select[*tuple[Any, ...]]:
+    caller = Caller(caller_id, "", is_admin)
+    return select(datasets).where(datasets.c.id == dataset_id, visible_datasets(caller))
 
 
 def managed_dataset(
@@ -235,10 +242,14 @@ def image_of_visible_dataset(
     connection: Connection, caller: Caller, image_id: int
 ) -> Row[Any] | None:
     """The row of an image in a visible dataset, also when it is deleted itself, or None."""
-    asked = select(images).where(
-        images.c.id == image_id, images.c.dataset_id.in_(visible_dataset_ids(caller))
-    )
-    return connection.execute(asked).first()
+    asked = _image(caller.is_admin, image_id=image_id, caller_id=caller.id)
+    return connection.execute(*asked).first()
+
+
+@prepared
+def _image(is_admin: bool, *, image_id: Any, caller_id: Any) -> Select[*tuple[Any, ...]]:
+    visible = visible_dataset_ids(Caller(caller_id, "", is_admin))
+    return select(images).where(images.c.id == image_id, images.c.dataset_id.in_(visible))
 
 
 def managed_image(connection: Connection, caller: Caller, image_id: int) -> Row[Any]:

@@ -14,12 +14,13 @@ from threading import Lock
 from typing import Any
 
 from itsdangerous import BadSignature, TimestampSigner
-from sqlalchemy import Connection, Row, delete, false, insert, select
+from sqlalchemy import Connection, Row, Select, delete, false, insert, select
 
 from coir.server.attempts import Attempts
 from coir.server.names import fold
 from coir.server.passwords import Passwords
 from coir.server.store.engine import Store, now_ms
+from coir.server.store.prepared import prepared
 from coir.server.store.tables import sessions, users
 from coir.server.tokens import Tokens, bearer
 
@@ -112,13 +113,9 @@ class Sessions:
         token = self._token(cookie)
         if token is None:
             return None
-        asked = (
-            select(*CALLER)
-            .join(sessions, sessions.c.user_id == users.c.id)
-            .where(sessions.c.token_hash == _digest(token))
-            .where(sessions.c.created_at >= now_ms() - SESSION_MS, users.c.deleted == false())
+        return self._store.first(
+            *_with_session(token_hash=_digest(token), since=now_ms() - SESSION_MS)
         )
-        return self._store.first(asked)
 
     def _by_basic(self, authorization: str, address: str) -> Row[*tuple[Any, ...]] | None:
         given = _credentials(authorization)
@@ -138,6 +135,16 @@ class Sessions:
         self._attempts.succeeded(name, address)
         self._basic.add(stored, password)
         return row
+
+
+@prepared
+def _with_session(*, token_hash: Any, since: Any) -> Select[*tuple[Any, ...]]:
+    return (
+        select(*CALLER)
+        .join(sessions, sessions.c.user_id == users.c.id)
+        .where(sessions.c.token_hash == token_hash, sessions.c.created_at >= since)
+        .where(users.c.deleted == false())
+    )
 
 
 class _Verified:

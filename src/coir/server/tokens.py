@@ -13,12 +13,13 @@ import secrets
 import threading
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, false, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, delete, false, func, insert, or_, select, update
 
 from coir.server.answers import invalid, unsuccessful
 from coir.server.notes import Notes
 from coir.server.scopes import SCOPES
 from coir.server.store.engine import Store, now_ms
+from coir.server.store.prepared import prepared
 from coir.server.store.tables import tokens, users
 
 # Found by scanners for secrets, and told from the value of a session cookie, which has dots.
@@ -103,6 +104,23 @@ def bearer(authorization: str | None) -> str | None:
     return text.strip() if scheme.lower() == "bearer" else None
 
 
+@prepared
+def _with_token(*, token_hash: Any, moment: Any) -> Select[*tuple[Any, ...]]:
+    return (
+        select(
+            users.c.id,
+            users.c.username,
+            users.c.is_admin,
+            tokens.c.scope,
+            tokens.c.id.label("token_id"),
+            tokens.c.last_used_at,
+        )
+        .join(tokens, tokens.c.user_id == users.c.id)
+        .where(tokens.c.token_hash == token_hash)
+        .where(tokens.c.expires_at > moment, users.c.deleted == false())
+    )
+
+
 class Tokens:
     """Finds the user of a token, and notes when it was used."""
 
@@ -116,20 +134,7 @@ class Tokens:
         if not FORM.fullmatch(text):
             return None
         moment = now_ms()
-        asked = (
-            select(
-                users.c.id,
-                users.c.username,
-                users.c.is_admin,
-                tokens.c.scope,
-                tokens.c.id.label("token_id"),
-                tokens.c.last_used_at,
-            )
-            .join(tokens, tokens.c.user_id == users.c.id)
-            .where(tokens.c.token_hash == _digest(text))
-            .where(tokens.c.expires_at > moment, users.c.deleted == false())
-        )
-        row = self._store.first(asked)
+        row = self._store.first(*_with_token(token_hash=_digest(text), moment=moment))
         if row is not None and moment - (row.last_used_at or 0) >= USED_MS:
             self._note(row.token_id, moment)
         return row

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Row, null, select, union_all
+from sqlalchemy import CompoundSelect, Connection, Row, null, select, union_all
 
 from coir.server.folders import logical_directory
+from coir.server.store.prepared import prepared
 from coir.server.store.tables import datasets, shares, users
 
 
@@ -61,24 +62,28 @@ def token(row: Row[Any]) -> dict[str, Any]:
 def shown_datasets(connection: Connection, rows: Iterable[Row[Any]]) -> list[dict[str, Any]]:
     """Datasets, with the names of their owners and of those they are shared with."""
     rows = list(rows)
-    owned = select(null().label("dataset_id"), users.c.id, users.c.username).where(
-        users.c.id.in_([row.owner_id for row in rows])
-    )
-    shared = (
-        select(shares.c.dataset_id, users.c.id, users.c.username)
-        .join(users, users.c.id == shares.c.user_id)
-        .where(shares.c.dataset_id.in_([row.id for row in rows]))
-    )
+    asked = _people(owners=[row.owner_id for row in rows], dataset_ids=[row.id for row in rows])
     names: dict[int, str] = {}
     members: dict[int, list[str]] = {}
-    for dataset_id, user_id, username in connection.execute(
-        union_all(owned, shared).order_by("id")
-    ):
+    for dataset_id, user_id, username in connection.execute(*asked):
         if dataset_id is None:
             names[user_id] = username
         else:
             members.setdefault(dataset_id, []).append(username)
     return [_dataset(row, names[row.owner_id], members.get(row.id, [])) for row in rows]
+
+
+@prepared
+def _people(*, owners: Any, dataset_ids: Any) -> CompoundSelect[*tuple[Any, ...]]:
+    owned = select(null().label("dataset_id"), users.c.id, users.c.username).where(
+        users.c.id.in_(owners)
+    )
+    shared = (
+        select(shares.c.dataset_id, users.c.id, users.c.username)
+        .join(users, users.c.id == shares.c.user_id)
+        .where(shares.c.dataset_id.in_(dataset_ids))
+    )
+    return union_all(owned, shared).order_by("id")
 
 
 def _dataset(row: Row[Any], owner: str, members: list[str]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ ended. So marks vanish also when a process is killed, and every process sees tho
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
+    Select,
     delete,
     insert,
     select,
@@ -25,6 +26,7 @@ from coir.server.access import visible_image
 from coir.server.answers import refused
 from coir.server.sessions import Caller
 from coir.server.store.engine import Store, now_ms
+from coir.server.store.prepared import prepared
 from coir.server.store.tables import images, presence, users
 
 # A killed process is believed that long. Renewing must survive waiting for the write lock, which
@@ -44,20 +46,32 @@ class Mark:
     active: bool
 
 
-def annotating(connection: Connection, where: ColumnElement[bool]) -> dict[int, list[str]]:
-    """The names of those who annotate, by image, in the order in which they came."""
-    asked = (
-        select(presence.c.image_id, users.c.username)
-        .join(users, users.c.id == presence.c.user_id)
-        .where(presence.c.expires_at > now_ms(), where)
-        .order_by(presence.c.since, presence.c.connection)
-    )
+def annotating(connection: Connection, **those: int | Collection[int]) -> dict[int, list[str]]:
+    """The names of those who annotate, by image, in the order in which they came.
+
+    All, or those whose ``image_id`` or ``dataset_id`` is this one, or one of these.
+    """
+    several = any(not isinstance(one, int) for one in those.values())
     found: dict[int, list[str]] = {}
-    for image_id, username in connection.execute(asked):
+    for image_id, username in connection.execute(*_marks(several, now=now_ms(), **those)):
         names = found.setdefault(image_id, [])
         if username not in names:
             names.append(username)
     return found
+
+
+@prepared
+def _marks(several: bool, *, now: Any, **those: Any) -> Select[int, str]:
+    asked = (
+        select(presence.c.image_id, users.c.username)
+        .join(users, users.c.id == presence.c.user_id)
+        .where(presence.c.expires_at > now)
+        .order_by(presence.c.since, presence.c.connection)
+    )
+    for name, value in those.items():
+        column = presence.c[name]
+        asked = asked.where(column.in_(value) if several else column == value)
+    return asked
 
 
 class Presence:
@@ -131,7 +145,7 @@ class Presence:
         for row in rows:
             _account(connection, row, min(moment, row.expires_at) - row.since)
         left = {(row.dataset_id, row.image_id, row.username) for row in rows}
-        still = annotating(connection, presence.c.image_id.in_({row.image_id for row in rows}))
+        still = annotating(connection, image_id=[row.image_id for row in rows])
         return [
             Mark(dataset_id, image_id, username, active=False)
             for dataset_id, image_id, username in sorted(left)

@@ -12,7 +12,10 @@ from sqlalchemy import (
     Connection,
     Row,
     ScalarSelect,
+    Select,
     Text,
+    Update,
+    and_,
     bindparam,
     cast,
     false,
@@ -41,7 +44,8 @@ from coir.server.saving import Saved, SavedAnnotation
 from coir.server.sessions import Caller
 from coir.server.state import state_of
 from coir.server.store.database import JsonText
-from coir.server.store.tables import annotations, categories, images, presence, users
+from coir.server.store.prepared import prepared
+from coir.server.store.tables import annotations, categories, images, users
 
 router = APIRouter(prefix="/api/annotator", route_class=OneThread)
 
@@ -97,16 +101,13 @@ def save(request: Request, caller: SignedIn, body: PageBody) -> Response:
             raise unsuccessful("Image does not exist")
         dataset = visible_dataset(connection, caller, image.dataset_id, "Image does not exist")
         if saved.preferences is not None:
-            me = update(users).where(users.c.id == caller.id)
-            connection.execute(me.values(preferences=saved.preferences))
+            connection.execute(*_preferring(this=caller.id, preferred=saved.preferences))
         _save_categories(connection, caller, dataset, saved)
         _save_annotations(connection, image, saved.annotations)
         # The image's counters follow from what a save cannot change: which annotations live, and
         # of which category.
-        changes: dict[str, Any] = {"regenerate_thumbnail": True}
-        if saved.metadata is not None:
-            changes["metadata"] = saved.metadata
-        connection.execute(update(images).where(images.c.id == image.id).values(**changes))
+        told = {} if saved.metadata is None else {"told": saved.metadata}
+        connection.execute(*_annotated(this=image.id, **told))
     return answer({"success": True, "time_ms": _elapsed(started)})
 
 
@@ -121,54 +122,73 @@ def _image(
 
     The caller's preferences come with them: a query more is a round trip more.
     """
-    marks = annotating(connection, presence.c.image_id == row.id)
+    marks = annotating(connection, image_id=row.id)
     more = CONSTANTS | {"events": [], "annotating": marks.get(row.id, [])}
     mapped = dict(row._mapping) | more  # noqa: SLF001 - SQLAlchemy's public name
     shown = {name: mapped[name] for name in FIELDS}
-    place = tuple_(images.c.file_name, images.c.id)
-    here = tuple_(row.file_name, row.id)
-    backwards = (images.c.file_name.desc(), images.c.id.desc())
-    found = connection.execute(
-        select(
-            _first(row, place < here, *backwards).label("previous"),
-            _first(row, place > here, images.c.file_name, images.c.id).label("next"),
-            users.c.preferences,
-        ).where(users.c.id == caller.id)
-    ).one()
+    here = {"dataset_id": row.dataset_id, "file_name": row.file_name, "image_id": row.id}
+    found = connection.execute(*_neighbours(caller_id=caller.id, **here)).one()
     return shown | {"previous": found.previous, "next": found.next}, found.preferences
 
 
-def _first(row: Row[Any], condition: ColumnElement[bool], *order: Any) -> ScalarSelect[int]:
-    """The first image of the dataset that meets the condition."""
-    asked = select(images.c.id).where(
-        images.c.dataset_id == row.dataset_id, images.c.deleted == false(), condition
-    )
-    return asked.order_by(*order).limit(1).scalar_subquery()
+@prepared
+def _neighbours(*, caller_id: Any, dataset_id: Any, file_name: Any, image_id: Any) -> Select[Any]:
+    place, here = tuple_(images.c.file_name, images.c.id), tuple_(file_name, image_id)
+    living = and_(images.c.dataset_id == dataset_id, images.c.deleted == false())
+
+    def first(condition: ColumnElement[bool], *order: Any) -> ScalarSelect[int]:
+        asked = select(images.c.id).where(living, condition)
+        return asked.order_by(*order).limit(1).scalar_subquery()
+
+    return select(
+        first(place < here, images.c.file_name.desc(), images.c.id.desc()).label("previous"),
+        first(place > here, images.c.file_name, images.c.id).label("next"),
+        users.c.preferences,
+    ).where(users.c.id == caller_id)
 
 
 def _categories(connection: Connection, dataset: Row[Any], image: Row[Any]) -> list[dict[str, Any]]:
     """The categories of the dataset, each with the image's living annotations of it."""
-    asked = (
-        select(*SHOWN)
-        .join(users, users.c.id == annotations.c.creator_id)
-        .where(annotations.c.image_id == image.id, annotations.c.deleted == false())
-        .order_by(annotations.c.id)
-    )
     of_each: dict[int | None, list[dict[str, Any]]] = {}
-    for row in connection.execute(asked):
+    for row in connection.execute(*_shown(image_id=image.id)):
         shown = wire.annotation(row, row.username, (image.width, image.height)) | {"events": []}
         of_each.setdefault(row.category_id, []).append(shown)
-    wanted = (
-        select(categories, users.c.username)
-        .join(users, users.c.id == categories.c.creator_id)
-        .where(categories.c.id.in_(dataset.categories), categories.c.deleted == false())
-        .order_by(categories.c.id)
-    )
     more = {"show": True, "visualize": False}
     return [
         wire.category(row, row.username) | more | {"annotations": of_each.get(row.id, [])}
-        for row in connection.execute(wanted)
+        for row in connection.execute(*_listed(ids=dataset.categories))
     ]
+
+
+@prepared
+def _shown(*, image_id: Any) -> Select[Any]:
+    return (
+        select(*SHOWN)
+        .join(users, users.c.id == annotations.c.creator_id)
+        .where(annotations.c.image_id == image_id, annotations.c.deleted == false())
+        .order_by(annotations.c.id)
+    )
+
+
+@prepared
+def _listed(*, ids: Any) -> Select[Any]:
+    return (
+        select(categories, users.c.username)
+        .join(users, users.c.id == categories.c.creator_id)
+        .where(categories.c.id.in_(ids), categories.c.deleted == false())
+        .order_by(categories.c.id)
+    )
+
+
+@prepared
+def _preferring(*, this: Any, preferred: Any) -> Update:
+    return update(users).where(users.c.id == this).values(preferences=preferred)
+
+
+@prepared
+def _annotated(*, this: Any, **told: Any) -> Update:
+    changes = {"metadata": told["told"]} if told else {}
+    return update(images).where(images.c.id == this).values(regenerate_thumbnail=True, **changes)
 
 
 def _save_categories(
@@ -176,8 +196,7 @@ def _save_categories(
 ) -> None:
     """Colours and keypoints of the dataset's categories, where they changed."""
     mine = [one for one in saved.categories if one in dataset.categories]
-    asked = select(categories).where(categories.c.id.in_(mine), categories.c.deleted == false())
-    for row in connection.execute(asked).all():
+    for row in connection.execute(*_listed(ids=mine)).all():
         names = ("color", *KEYPOINTS) if manages_category(caller, row) else ("color",)
         given, stored = saved.categories[row.id], row._mapping  # noqa: SLF001 - as above
         changed = {
@@ -197,12 +216,8 @@ def _save_annotations(connection: Connection, image: Row[Any], sent: list[SavedA
     The page may show more. Its drawings are the most that it sends: as the database has them, to
     be compared and not decoded.
     """
-    plain = [annotations.c[name] for name in ("id", "color", "isbbox", "milliseconds")]
-    texts = [cast(annotations.c[name], Text).label(name) for name in TEXTS]
-    asked = select(*plain, *texts).where(
-        annotations.c.image_id == image.id, annotations.c.deleted == false()
-    )
-    stored = {row["id"]: dict(row) for row in connection.execute(asked).mappings()}
+    found = connection.execute(*_stored(image_id=image.id)).mappings()
+    stored = {row["id"]: dict(row) for row in found}
     alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for one in sent:
         row = stored.get(one.id)
@@ -214,8 +229,23 @@ def _save_annotations(connection: Connection, image: Row[Any], sent: list[SavedA
         if values:
             alike.setdefault(tuple(values), []).append({THIS: one.id} | values)
     for names, rows in alike.items():
-        changed = update(annotations).where(annotations.c.id == bindparam(THIS))
-        connection.execute(changed.values({name: bindparam(name) for name in names}), rows)
+        changed, _ = _changed(*names)
+        connection.execute(changed, rows)
+
+
+@prepared
+def _stored(*, image_id: Any) -> Select[Any]:
+    plain = [annotations.c[name] for name in ("id", "color", "isbbox", "milliseconds")]
+    texts = [cast(annotations.c[name], Text).label(name) for name in TEXTS]
+    return select(*plain, *texts).where(
+        annotations.c.image_id == image_id, annotations.c.deleted == false()
+    )
+
+
+@prepared
+def _changed(*names: str) -> Update:
+    changed = update(annotations).where(annotations.c.id == bindparam(THIS))
+    return changed.values({name: bindparam(name) for name in names})
 
 
 def _time_spent(row: Mapping[str, Any], sessions: list[dict[str, Any]]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request, Response
-from sqlalchemy import Connection, Row, and_, false, func, insert, select, true, update
+from sqlalchemy import Connection, Row, and_, false, func, insert, select, update
 from starlette.datastructures import UploadFile
 from starlette.responses import FileResponse
 
@@ -121,7 +121,7 @@ def listed(request: Request, caller: SignedIn) -> Response:
         offset = min((page - 1) * abs(per_page), total)
         asked = select(*columns).where(visible).order_by(images.c.id)
         rows = connection.execute(asked.limit(abs(per_page)).offset(offset)).mappings().all()
-        marks = annotating(connection, true()) if "annotating" in names else {}
+        marks = annotating(connection) if "annotating" in names else {}
     shown = []
     for row in rows:
         values = CONSTANTS | dict(row) | {"annotating": marks.get(row["id"], [])}

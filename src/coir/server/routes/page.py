@@ -24,7 +24,7 @@ from coir.server.state import ServerState, state_of
 from coir.server.store import listing, places
 from coir.server.store.listing import Order
 from coir.server.store.milestones import Whole
-from coir.server.store.tables import categories, presence
+from coir.server.store.tables import categories
 
 router = APIRouter(prefix="/api/dataset", route_class=OneThread)
 
@@ -114,7 +114,7 @@ def _numbered(
     state: ServerState, connection: Connection, selected: Selection, asked: PageQuery, total: int
 ) -> dict[str, Any]:
     """The images of a page with its number, or with the cursor of the next one."""
-    marks = annotating(connection, presence.c.dataset_id == selected.dataset.id)
+    marks = annotating(connection, dataset_id=selected.dataset.id)
     told: dict[str, Any] = {"fields": asked.fields, "annotating": marks}
     condition = selected.condition
     if asked.cursor is not None:

@@ -13,7 +13,6 @@ from coir.server.routes.page import asked_fields
 from coir.server.selection import Selection
 from coir.server.snapshot import Asked
 from coir.server.store.listing import Texts
-from coir.server.store.tables import presence
 
 router = APIRouter(prefix="/api/dataset", route_class=OneThread)
 
@@ -42,7 +41,7 @@ def rows(request: Request, dataset_id: int, caller: SignedIn) -> Response:
     fields = asked_fields(asked.given.get("fields", ""))
 
     def how(connection: Connection, selected: Selection) -> Texts:
-        marks = annotating(connection, presence.c.dataset_id == selected.dataset.id)
+        marks = annotating(connection, dataset_id=selected.dataset.id)
         return Texts.of_images(fields, marks)
 
     return snapshot.answered(request, caller, dataset_id, asked, "images", how)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
-from typing import TypeVarTuple
+from typing import Any, TypeVarTuple
 
 from sqlalchemy import Connection, Row, Select
 
@@ -48,10 +48,10 @@ class Store:
         with self._reading.connect() as connection, connection.begin():
             yield connection
 
-    def first(self, asked: Select[*Ts]) -> Row[*Ts] | None:
+    def first(self, asked: Select[*Ts], values: Mapping[str, Any] | None = None) -> Row[*Ts] | None:
         """The first row of one query, which needs no transaction to be of one instant."""
         with self._glancing.connect() as connection:
-            return connection.execute(asked).first()
+            return connection.execute(asked, values).first()
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
