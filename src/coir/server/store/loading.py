@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Table
 from sqlalchemy.exc import DBAPIError
 
 from coir.server.store.functions import POSTGRES
+from coir.server.store.postgres import without_values
 
 Value = str | int | float | None
 
@@ -34,6 +35,7 @@ def load(connection: Connection, table: Table, names: Sequence[str], rows: list[
         with driver.cursor() as cursor, cursor.copy(statement) as copy:
             copy.write("".join(map(_line, rows)))
     except errors as error:  # as SQLAlchemy tells of what its own statements meet
+        without_values(error)
         raise DBAPIError.instance(statement, None, error, errors, hide_parameters=True) from error
 
 

@@ -6,7 +6,7 @@ import selectors
 from selectors import EVENT_READ
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Engine, create_engine, event
+from sqlalchemy import Connection, Dialect, Engine, ExceptionContext, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from coir.server.settings import StartError
@@ -91,6 +91,7 @@ def opened(url: str) -> Database:
         if connection.get_execution_options().get(WRITES):
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER_KEY})")
 
+    event.listen(engine, "handle_error", _shorten)
     _ping_where_something_came(engine.dialect)
     _prepare(engine, name)
     # A writer reads what is committed: its snapshot must not be older than its turn.
@@ -101,6 +102,25 @@ def opened(url: str) -> Database:
         writing={"isolation_level": "READ COMMITTED", WRITES: True},
         glancing={"isolation_level": "AUTOCOMMIT"},  # a begin and an end are a round trip each
     )
+
+
+def without_values(error: BaseException) -> None:
+    """Leave of what PostgreSQL says of an error its first sentence.
+
+    What it adds is for who may see everything: the values of the row that it refuses, or the line
+    of the COPY in which they stand.
+    """
+    said = getattr(getattr(error, "diag", None), "message_primary", None)
+    if said is not None:
+        error.args = (said,)
+
+
+def _shorten(context: ExceptionContext) -> None:
+    error, told = context.original_exception, context.sqlalchemy_exception
+    whole = str(error)
+    without_values(error)
+    if told is not None:  # which was given the whole by now
+        told.args = tuple(str(one).replace(whole, str(error)) for one in told.args)
 
 
 def _ping_where_something_came(dialect: Dialect) -> None:
