@@ -9,8 +9,8 @@ import pytest
 
 from coir.server.operations import OPERATIONS
 
+from .roles import ROUTES, TABLE
 from .running import Running
-from .test_access import ROUTES, TABLE
 
 ELSEWHERE = {("GET", "/api/swagger.json"), ("GET", "/api/docs"), ("GET", "/api/")}
 

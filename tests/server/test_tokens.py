@@ -15,8 +15,9 @@ from coir.server.scopes import NEEDED, SCOPES
 from coir.server.store.tables import metadata
 from coir.server.tokens import DEFAULT_DAYS, MAX_DAYS, MAX_TOKENS, USED_MS
 
+from .roles import ROLES, ROUTES, TABLE, Row, Scene
 from .running import Running, created
-from .test_access import ROLES, ROUTES, TABLE, Row, Scene, clients, running
+from .test_access import clients, running
 
 __all__ = ["clients", "running"]  # fixtures: the users of the table of roles
 
