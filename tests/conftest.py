@@ -9,6 +9,7 @@ import pytest
 import stamina
 
 from client.serving import Scene, serving
+from server.databases import KINDS, Place, Postgres, place_of
 from server.running import Running
 
 
@@ -31,6 +32,20 @@ def nothing_left_running(_environment: None) -> Iterator[None]:
     yield
     for running in list(Running.alive):
         running.kill()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL, started when the first test asks for it."""
+    started = Postgres()
+    yield started
+    started.end()
+
+
+@pytest.fixture(scope="session", params=KINDS)
+def database(request: pytest.FixtureRequest) -> Place:
+    """Where the server of a test keeps its data: the test runs on each kind of database."""
+    return place_of(request)
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from client.serving import Serving, serving
+from server.databases import SQLITE, Place, Postgres, contents, statements
 from server.running import Running
 
 from .command import COMMAND, Done, Terminal, coir, environment
@@ -19,9 +19,9 @@ TODAY = r"20\d\d-\d\d-\d\d"
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+def running(database: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     """A server with the administrator `admin` and the user `bob`."""
-    with serving(tmp_path_factory.mktemp("administered")) as server:
+    with serving(tmp_path_factory.mktemp("administered"), database) as server:
         yield server
 
 
@@ -29,7 +29,7 @@ def admin(server: Running | Path, *arguments: str, stdin: str = "") -> Done:
     """`coir admin` on a server's folder."""
     data = server.data if isinstance(server, Running) else server
     done = subprocess.run(
-        [*COMMAND, "admin", *arguments, "--data", str(data)],
+        [*COMMAND, "admin", *arguments, *where(data)],
         env=environment(),
         input=stdin,
         capture_output=True,
@@ -39,6 +39,12 @@ def admin(server: Running | Path, *arguments: str, stdin: str = "") -> Done:
     )
     assert "Traceback" not in done.stderr
     return Done(done.returncode, done.stdout, done.stderr)
+
+
+def where(data: Path) -> list[str]:
+    """The options that name a server's data."""
+    url = Postgres.urls.get(data)
+    return ["--data", str(data), *([] if url is None else ["--database", url])]
 
 
 def signs_in(server: Running, name: str, password: str) -> bool:
@@ -94,9 +100,9 @@ def test_tokens_while_the_server_runs(running: Serving) -> None:
     assert admin(running, "tokens", "list").out == ""
 
 
-def test_first_user_of_a_new_folder(tmp_path: Path) -> None:
+def test_first_user_of_a_new_folder(database: Place, tmp_path: Path) -> None:
     """Before there is a server, the first user is made, administers, and signs in later."""
-    data = tmp_path / "new" / "data"
+    data = database.data(tmp_path / "new" / "data")
     done = admin(data, "users", "create", "ann", stdin="pw\n")
     assert (done.code, done.out) == (0, "")
     assert "administrator" in done.err
@@ -130,44 +136,44 @@ def test_first_user_of_a_new_folder(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_done(running: Serving, arguments: list[str], stdin: str, says: str) -> None:
     """What is refused says why on stderr, fails, and changes nothing."""
-
-    def kept() -> list[str]:
-        with running.database() as database:
-            return list(database.iterdump())
-
-    before = kept()
+    before = contents(running.data)
     done = admin(running, *arguments, stdin=stdin)
     assert done.code in (1, 2)
     assert done.out == ""
     assert says in done.err
-    assert kept() == before
+    assert contents(running.data) == before
 
 
-def test_a_folder_that_is_no_servers(tmp_path: Path) -> None:
+def test_a_folder_that_is_no_servers(database: Place, tmp_path: Path) -> None:
     """A folder without a server's data is told, and nothing is made in it; a database of another
     version, or what is none, is left as it is."""
-    done = admin(tmp_path, "users", "list")
+    data = database.data(tmp_path)
+    done = admin(data, "users", "list")
     assert (done.code, done.out) == (1, "")
     assert "holds no server's data" in done.err
     assert list(tmp_path.iterdir()) == []
-    file = tmp_path / "coir.db"
-    file.write_bytes(b"this is no database" * 100)
-    assert "cannot be used: file is not a database" in admin(tmp_path, "users", "list").err
-    file.unlink()
-    assert admin(tmp_path, "users", "create", "ann", stdin="pw\n").code == 0
-    with sqlite3.connect(file) as database:
-        database.execute("UPDATE alembic_version SET version_num = '0001'")
-    database.close()
+    if database.kind == SQLITE:
+        file = tmp_path / "coir.db"
+        file.write_bytes(b"this is no database" * 100)
+        assert "cannot be used: file is not a database" in admin(data, "users", "list").err
+        file.unlink()
+    else:
+        assert contents(data) == {}
+    assert admin(data, "users", "create", "ann", stdin="pw\n").code == 0
+    with statements(data) as opened:
+        opened.execute("UPDATE alembic_version SET version_num = '0001'")
+    before = contents(data)
     for command in (["users", "list"], ["users", "remove", "ann"]):
-        done = admin(tmp_path, *command)
+        done = admin(data, *command)
         assert done.code == 1
         assert "is not of this version of coir" in done.err
+    assert contents(data) == before
 
 
 def test_at_a_terminal_the_password_is_typed_twice(running: Serving) -> None:
     """It does not show, and two that differ change nothing."""
     for second, code in (("other", 2), ("hush", 0)):
-        arguments = ("admin", "users", "create", "erin", "--data", str(running.data))
+        arguments = ("admin", "users", "create", "erin", *where(running.data))
         with Terminal(*arguments) as terminal:
             terminal.expect("New password of erin: ")
             terminal.type("hush\n")

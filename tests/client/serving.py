@@ -11,6 +11,7 @@ from sqlalchemy import func, insert, select
 
 from coir.server.store.engine import Store
 from coir.server.store.tables import datasets, images
+from server.databases import Files, Place, Postgres, burnt
 from server.running import Running, created
 
 FOLDERS = 12
@@ -26,7 +27,7 @@ class Serving(Running):
 
         Only the rows: the file names repeat from folder to folder, as people's do.
         """
-        store = Store(self.data / "coir.db")
+        store = Store(Postgres.urls.get(self.data) or self.data / "coir.db")
         try:
             with store.write() as connection:
                 names = dict(connection.execute(select(datasets.c.id, datasets.c.name)).all())
@@ -35,6 +36,7 @@ class Serving(Running):
                 connection.execute(insert(images), rows)
         finally:
             store.close()
+        burnt(self.data, "images", taken + len(rows))
         found: dict[int, list[int]] = {one: [] for one in names}
         for row in rows:
             found[row["dataset_id"]].append(row["id"])
@@ -54,10 +56,13 @@ def _row(image_id: int, dataset_id: int, names: dict[int, str]) -> dict[str, obj
     }
 
 
+FILES: Place = Files()
+
+
 @contextmanager
-def serving(folder: Path) -> Iterator[Serving]:
+def serving(folder: Path, place: Place = FILES) -> Iterator[Serving]:
     """A server with `admin` and `bob`, which must end in order and without a traceback."""
-    running = Serving(folder / "data")
+    running = Serving(place.data(folder / "data"))
     running.user("admin")
     running.user("bob")
     yield running

@@ -37,6 +37,7 @@ from coir.errors import (
     PermissionDenied,
 )
 from coir.server.operations import OPERATIONS
+from server.databases import Place
 from server.running import Running, created, picture, uploaded
 from server.serving import modelled
 
@@ -510,7 +511,7 @@ def _run(act: Callable[[], Awaitable[None]], backend: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["synchronous", "asyncio", "trio"])
-def test_every_call_works(kind: str, tmp_path: Path) -> None:
+def test_every_call_works(kind: str, database: Place, tmp_path: Path) -> None:
     """Each route is called on a real server, by both servers, and gives what it should."""
     steps: Sequence[Callable[[Twin], Awaitable[None]]] = (
         _users,
@@ -521,7 +522,7 @@ def test_every_call_works(kind: str, tmp_path: Path) -> None:
         lambda twin: _files(twin, tmp_path),
         _undo,
     )
-    with serving(tmp_path / "server") as running:
+    with serving(tmp_path / "server", database) as running:
         twin = Twin(running, asynchronous=kind != "synchronous")
 
         async def story() -> None:
@@ -554,9 +555,11 @@ async def _models_and_waiting_jobs(twin: Twin, image: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def richer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, int]]:
+def richer(
+    database: Place, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Running, int]]:
     """A server with models and an image, whose jobs wait for a worker."""
-    running = modelled(tmp_path_factory.mktemp("richer"), "--no-jobs")
+    running = modelled(database.data(tmp_path_factory.mktemp("richer") / "data"), "--no-jobs")
     admin = running.user("admin")
     yield running, uploaded(admin, created(admin, "cats"), "x.jpg", picture(30, 20)).json()
     running.signal()

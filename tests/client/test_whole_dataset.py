@@ -17,6 +17,7 @@ import coir
 from coir.client.credentials import Credentials
 from coir.demo.writers import people_at_work
 from coir.model import ServerInfo
+from server.databases import Place
 from server.running import created
 
 from .serving import Serving, serving
@@ -50,8 +51,8 @@ class Filled:
 
 
 @pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
-    with serving(tmp_path_factory.mktemp("whole")) as running:
+def filled(database: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
+    with serving(tmp_path_factory.mktemp("whole"), database) as running:
         yield Filled(running)
 
 

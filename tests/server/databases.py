@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Protocol
 from urllib.parse import urlsplit
 
 import psycopg
+import pytest
 
 from coir.server.store.postgres import WRITER_KEY
 
@@ -133,6 +134,12 @@ class Postgres:
             connection.execute(statement)  # type: ignore[arg-type]
 
 
+def place_of(request: pytest.FixtureRequest) -> Place:
+    """The kind of database that a fixture was asked for."""
+    files: Place = Files()
+    return files if request.param == SQLITE else request.getfixturevalue("postgres")
+
+
 class _Translated:
     """A connection to a PostgreSQL that takes what the one to SQLite takes."""
 
@@ -176,6 +183,22 @@ def _opened(data: Path) -> Iterator[Statements]:
             connection.commit()
     finally:
         connection.close()
+
+
+def contents(data: Path) -> dict[str, list[Any]]:
+    """The rows of all tables of a data directory, in no order."""
+    url = Postgres.urls.get(data)
+    listed = (
+        "SELECT name FROM sqlite_master WHERE type = 'table'"
+        if url is None
+        else "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+    )
+    with statements(data) as database:
+        names = [name for (name,) in database.execute(listed).fetchall()]
+        return {
+            name: sorted(map(repr, database.execute(f'SELECT * FROM "{name}"').fetchall()))
+            for name in names
+        }
 
 
 @contextmanager

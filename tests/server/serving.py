@@ -76,9 +76,9 @@ class Serving(Running):
         return code
 
 
-def modelled(folder: Path, *options: str) -> Serving:
+def modelled(data: Path, *options: str) -> Serving:
     """A server beside which a package with models is installed: its entry points name `MODEL`."""
-    place = folder / "package"
+    place = data.with_name("package")
     about = place / "some_models-1.dist-info"
     about.mkdir(parents=True)
     (place / "some_models.py").write_text(MODEL)
@@ -88,4 +88,4 @@ def modelled(folder: Path, *options: str) -> Serving:
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(place), prepend=":")
-        return Serving(folder / "data", *options)
+        return Serving(data, *options)

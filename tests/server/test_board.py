@@ -392,7 +392,7 @@ def test_a_database_that_is_away_is_waited_for(
 
 
 def test_a_damaged_board_is_a_sentence(tmp_path: Path) -> None:
-    """The file can be deleted, and the message says so."""
+    """The file, which is there beside SQLite's, can be deleted, and the message says so."""
     (tmp_path / "live.db").write_bytes(b"this is no database" * 100)
     with pytest.raises(StartError, match=r"live\.db cannot be opened .*delete it"):
         open_state(Settings.of(tmp_path))

@@ -447,9 +447,9 @@ def test_expired_cursors_are_told(data: Path) -> None:
 PAGE = (Path(__file__).parents[2] / "docs" / "changes.md").read_text(encoding="utf-8")
 
 
-def test_the_example_of_the_page_follows(tmp_path: Path) -> None:
+def test_the_example_of_the_page_follows(data: Path) -> None:
     """The program in docs/changes.md prints what happens."""
-    server = Running(tmp_path / "data")
+    server = Running(data)
     admin = server.user("admin")
     dataset = created(admin, "followed")
     example = PAGE.split("```text\n")[1].split("```")[0]

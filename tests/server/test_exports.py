@@ -346,9 +346,9 @@ def test_memory_does_not_grow_with_the_dataset(large: tuple[Running, int]) -> No
 
 
 @pytest.mark.slow
-def test_memory_of_a_large_export(tmp_path: Path) -> None:
+def test_memory_of_a_large_export(data: Path) -> None:
     """A tenth of a million annotations: the process stays where it was, below 300 MB."""
-    running = Running(tmp_path / "data")
+    running = Running(data)
     admin = running.user("admin")
     dataset = filled(running, admin, "crowded", 100_000, 20)
     before = resident(running.pid)

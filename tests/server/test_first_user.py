@@ -34,9 +34,9 @@ def users(server: Running) -> int:
         return int(database.execute("SELECT count(*) FROM users").fetchone()[0])
 
 
-def test_nobody_signs_in_before(tmp_path: Path) -> None:
+def test_nobody_signs_in_before(data: Path) -> None:
     """A new server has no user, and takes no password that one could know."""
-    server = Running(tmp_path / "data")
+    server = Running(data)
     for name, password in [("admin", "admin"), ("admin", ""), ("admin", "password"), ("root", "x")]:
         given = {"username": name, "password": password}
         assert server.client().post("/api/user/login", json=given).status_code == 400
@@ -44,10 +44,10 @@ def test_nobody_signs_in_before(tmp_path: Path) -> None:
     assert server.end()[0] == 0
 
 
-def test_first_user_is_made_on_the_servers_machine(tmp_path: Path) -> None:
+def test_first_user_is_made_on_the_servers_machine(data: Path) -> None:
     """Nobody from elsewhere becomes the administrator of a new server; afterwards they may
     register as ordinary users."""
-    server = Running(tmp_path / "data")
+    server = Running(data)
     for headers in ELSEWHERE:
         answer = server.client().post("/api/user/register", json=ME, headers=headers)
         if headers == {"Host": "["}:  # which the process that speaks HTTP may refuse itself
@@ -66,9 +66,9 @@ def test_first_user_is_made_on_the_servers_machine(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "LOCALHOST", "[::1]", "127.8.9.1"])
-def test_names_of_the_servers_machine(tmp_path: Path, name: str) -> None:
+def test_names_of_the_servers_machine(data: Path, name: str) -> None:
     """Each name of the machine itself will do."""
-    server = Running(tmp_path / "data")
+    server = Running(data)
     port = server.url.rpartition(":")[2]
     headers = {"Host": f"{name}:{port}"}
     answer = server.client().post("/api/user/register", json=ME, headers=headers)
@@ -86,11 +86,11 @@ def own_address() -> str | None:
         return str(asked.getsockname()[0])
 
 
-def test_another_address_is_elsewhere(tmp_path: Path) -> None:
+def test_another_address_is_elsewhere(data: Path) -> None:
     """Who reaches the server by its address in the network is not taken for its owner."""
     if (address := own_address()) is None:
         pytest.skip("this machine has the loopback only")
-    server = Running(tmp_path / "data", "--host", "0.0.0.0")
+    server = Running(data, "--host", "0.0.0.0")
     port = server.url.rpartition(":")[2]
     for host in (address, "localhost"):
         answer = server.client().post(
@@ -105,10 +105,10 @@ def test_another_address_is_elsewhere(tmp_path: Path) -> None:
     ("proxies", "trusted"),
     [("127.0.0.1,::1", True), ("10.0.0.1, 127.0.0.0/8", True), ("10.0.0.0/8", False), ("", False)],
 )
-def test_trusted_proxies(tmp_path: Path, proxies: str, trusted: bool) -> None:
+def test_trusted_proxies(data: Path, proxies: str, trusted: bool) -> None:
     """A proxy that is trusted says who the client is, for counting failed attempts, and whether
     the browser speaks TLS, so that the cookie is for TLS only; another one says nothing."""
-    server = Serving(tmp_path / "data", "--proxies", proxies)
+    server = Serving(data, "--proxies", proxies)
     server.user("admin")
     given = {"username": "admin", "password": "admin-pw"}
     for headers, secure in (({"X-Forwarded-Proto": "https"}, trusted), ({}, False)):

@@ -4,7 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from .databases import POSTGRES, SQLITE, Place
 from .running import Running
+
+# What makes the database one that cannot be read, and what is said of it then.
+DAMAGE = {
+    SQLITE: (
+        (
+            "PRAGMA writable_schema = ON",
+            "UPDATE sqlite_master SET sql = 'damaged' WHERE name = 'users'",
+            "PRAGMA schema_version = 99999",
+        ),
+        "malformed database schema",
+    ),
+    POSTGRES: (
+        ("ALTER TABLE alembic_version RENAME version_num TO damaged",),
+        "column alembic_version.version_num does not exist",
+    ),
+}
 
 
 def test_a_server_lives_and_is_ready(server: Running) -> None:
@@ -17,10 +34,10 @@ def test_a_server_lives_and_is_ready(server: Running) -> None:
         assert client.head(f"/api/{word}").status_code == 200
 
 
-def test_a_database_of_another_version_is_not_ready(tmp_path: Path) -> None:
+def test_a_database_of_another_version_is_not_ready(data: Path) -> None:
     """After a newer coir has changed the database, or without its tables, the server lives and is
     not ready; once they are as they were, it is again."""
-    server = Running(tmp_path / "data")
+    server = Running(data)
     client = server.client()
     breaks = [
         (
@@ -41,15 +58,15 @@ def test_a_database_of_another_version_is_not_ready(tmp_path: Path) -> None:
     assert server.end()[0] == 0
 
 
-def test_a_database_that_cannot_be_read_is_not_ready(tmp_path: Path) -> None:
-    """What is wrong with the file is in the log, not in the answer."""
-    server = Running(tmp_path / "data")
+def test_a_database_that_cannot_be_read_is_not_ready(place: Place, data: Path) -> None:
+    """What is wrong with the database is in the log, not in the answer."""
+    server = Running(data)
     client = server.client()
     assert client.get("/api/ready").status_code == 200
+    damage, said = DAMAGE[place.kind]
     with server.database() as database:
-        database.execute("PRAGMA writable_schema = ON")
-        database.execute("UPDATE sqlite_master SET sql = 'damaged' WHERE name = 'users'")
-        database.execute("PRAGMA schema_version = 99999")
+        for statement in damage:
+            database.execute(statement)
     answer = client.get("/api/ready")
     assert (answer.status_code, answer.json()) == (
         503,
@@ -58,5 +75,5 @@ def test_a_database_that_cannot_be_read_is_not_ready(tmp_path: Path) -> None:
     assert client.get("/api/health").status_code == 200
     code, _, err = server.end()
     assert code == 0
-    assert "malformed database schema" in err
+    assert said in err
     assert "Traceback" not in err

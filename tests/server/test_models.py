@@ -7,14 +7,15 @@ from collections.abc import Iterator
 import httpx2 as httpx
 import pytest
 
+from .databases import Place
 from .running import created, picture, uploaded
 from .serving import modelled
 
 
 @pytest.fixture(scope="module")
-def admin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+def admin(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """The administrator of a server beside which a package with models is installed."""
-    server = modelled(tmp_path_factory.mktemp("models"))
+    server = modelled(place.data(tmp_path_factory.mktemp("models") / "data"))
     yield server.user("admin")
     server.signal()
     assert server.ended() == 0

@@ -118,11 +118,11 @@ class Bound(Running):
 @pytest.mark.skipif(
     os.geteuid() == 0 and sys.platform != "linux", reason="root is bound on Linux only"
 )
-def test_what_may_not_be_read_is_a_warning(tmp_path: Path) -> None:
+def test_what_may_not_be_read_is_a_warning(data: Path) -> None:
     """Folders and files without permission are logged and left out; images in them have
     neither vanished nor moved to where their like is, and what is new is found once it may be
     read."""
-    server = Bound(tmp_path / "data")
+    server = Bound(data)
     admin = server.user("admin")
     dataset, directory = created(admin, "closed"), server.directory("closed")
     for folder, color in (("shut", "red"), ("dark", "blue")):
@@ -146,7 +146,7 @@ def test_what_may_not_be_read_is_a_warning(tmp_path: Path) -> None:
     assert (job["warnings"], job["errors"]) == (3, 0)
     for name in ("shut/", "dark/x.jpg", "mine.jpg"):
         assert f"Skipped /datasets/closed/{name}: Permission denied" in log
-    assert str(tmp_path) not in log
+    assert str(data) not in log
     copies = [f"/datasets/closed/{color}/x.jpg" for color in ("red", "blue")]
     assert sorted(names(admin, dataset)) == sorted(known + copies)
     page = admin.get(f"/api/dataset/{dataset}/data?vanished=true")

@@ -208,9 +208,9 @@ def test_others_deletions_are_not_undone(admin: httpx.Client, bob: httpx.Client)
     assert gone in deleted
 
 
-def test_each_server_has_a_secret_of_its_own(server: Running, tmp_path: Path) -> None:
+def test_each_server_has_a_secret_of_its_own(server: Running, data: Path) -> None:
     """No key is known beforehand: what one server signed opens nothing on another."""
-    other = Running(tmp_path / "data")
+    other = Running(data)
     other.user("admin")
     secrets = {(one.data / "secret").read_bytes() for one in (server, other)}
     assert len(secrets) == 2

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
 import pytest
 
+from .databases import Place
 from .running import Running, completed, created, picture, uploaded
 
 SECONDS = 20
+NUMBERS = count(1)
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def running(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A server that watches."""
-    made = Running(tmp_path_factory.mktemp("watching") / "data", "--watch")
+    made = Running(place.data(tmp_path_factory.mktemp("watching") / "data"), "--watch")
     yield made
     code, out, err = made.end()
     assert (code, out) == (0, "")
@@ -39,6 +42,14 @@ def until(admin: httpx.Client, dataset: int, number: int, **query: Any) -> None:
         time.sleep(0.05)
 
 
+def after_all_changes(running: Running, admin: httpx.Client) -> None:
+    """Wait until a change has led to a scan: those that were seen before it are due by then."""
+    name = f"later {next(NUMBERS)}"
+    dataset = created(admin, name)
+    (running.directory(name) / "x.jpg").write_bytes(picture())
+    until(admin, dataset, 1)
+
+
 def scans(admin: httpx.Client, name: str) -> int:
     jobs = completed(admin)
     return sum(job["name"] == f"Scanning {name} for new images" for job in jobs)
@@ -53,7 +64,7 @@ def test_burst_of_changes_is_one_scan(running: Running, admin: httpx.Client) -> 
         place.write_bytes(picture())
         time.sleep(0.01)
     until(admin, dataset, 60)
-    time.sleep(2.5)
+    after_all_changes(running, admin)
     assert scans(admin, "burst") == 1
 
 
@@ -75,13 +86,13 @@ def test_vanished_and_moved_files_are_noticed(running: Running, admin: httpx.Cli
 def test_what_no_scan_sees_starts_none(running: Running, admin: httpx.Client) -> None:
     """Hidden files, exports and files that are no pictures lead to no scan."""
     dataset, directory = created(admin, "quiet", categories=["cat"]), running.directory("quiet")
-    time.sleep(2)
+    after_all_changes(running, admin)
     before = scans(admin, "quiet")
     (directory / "notes.txt").write_text("no picture")
     (directory / ".hidden").mkdir()
     (directory / ".hidden" / "x.jpg").write_bytes(picture())
     assert admin.get(f"/api/dataset/{dataset}/export?categories=").status_code == 200
-    time.sleep(3)
+    after_all_changes(running, admin)
     assert scans(admin, "quiet") == before
 
 
@@ -96,9 +107,9 @@ def test_changes_during_a_scan_lead_to_another(running: Running, admin: httpx.Cl
     until(admin, dataset, 901)
 
 
-def test_what_changed_while_nobody_watched(tmp_path: Path) -> None:
+def test_what_changed_while_nobody_watched(data: Path) -> None:
     """At the start each dataset is scanned; without the setting nothing is."""
-    server = Running(tmp_path / "data")
+    server = Running(data)
     admin = server.user("admin")
     dataset = created(admin, "before")
     (server.directory("before") / "x.jpg").write_bytes(picture())
@@ -106,6 +117,6 @@ def test_what_changed_while_nobody_watched(tmp_path: Path) -> None:
     assert admin.get(f"/api/dataset/{dataset}/data").json()["total"] == 0
     assert uploaded(admin, dataset, "y.jpg").status_code == 200
     server.end()
-    server = Running(tmp_path / "data", "--watch")
+    server = Running(data, "--watch")
     until(server.user("admin"), dataset, 2)
     assert server.end()[0] == 0

@@ -16,14 +16,15 @@ import coir
 from client.misbehaving import DATA, Asked, Fault, Misbehaving, Reply, json, listing
 from client.serving import Serving, serving
 from coir.uploads import UploadPhase
+from server.databases import Place
 from server.running import created, picture
 
 Upload = Callable[..., coir.UploadReport]
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    with serving(tmp_path_factory.mktemp("uploads")) as running:
+def place(database: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    with serving(tmp_path_factory.mktemp("uploads"), database) as running:
         yield running
 
 
