@@ -16,7 +16,7 @@ from sqlalchemy.exc import DatabaseError
 
 from coir.server import tokens, user
 from coir.server.answers import Refusal
-from coir.server.app import open_data
+from coir.server.data import open_data
 from coir.server.passwords import Passwords
 from coir.server.settings import Settings, StartError
 from coir.server.store.engine import Store

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from html import escape
-from pathlib import Path
 from threading import BoundedSemaphore, Event
 
 from fastapi import FastAPI, Request
@@ -25,6 +24,7 @@ from coir.server.answers import (
 )
 from coir.server.attempts import Attempts
 from coir.server.conditional import Conditional
+from coir.server.data import open_data
 from coir.server.directories import Directories
 from coir.server.edge import Edge, TooLargeError
 from coir.server.encoding import Encoding
@@ -42,14 +42,11 @@ from coir.server.notes import Notes
 from coir.server.passwords import Passwords
 from coir.server.renditions import Renditions
 from coir.server.routes import ROUTERS
-from coir.server.secret import read_or_create
 from coir.server.sessions import Sessions
 from coir.server.settings import Settings, StartError
 from coir.server.sightings import Sightings
 from coir.server.state import ServerState
-from coir.server.store import changes
 from coir.server.store.engine import Store
-from coir.server.store.migration import migrate
 from coir.server.store.milestones import Milestones
 from coir.server.tokens import Tokens
 from coir.server.trace import Tracing
@@ -118,37 +115,6 @@ def _jobs(settings: Settings, place: Workplace, board: Board) -> Jobs:
         raise StartError(
             f"{settings.queue} cannot be opened ({error}): delete it, no job is lost."
         ) from error
-
-
-def open_data(settings: Settings) -> tuple[Store, bytes]:
-    """Make what is missing in the data directory; its database, of this version, and its secret.
-
-    Raises `StartError`.
-    """
-    try:
-        settings.datasets.mkdir(parents=True, exist_ok=True)
-        settings.imports.mkdir(mode=0o700, exist_ok=True)
-        secret = read_or_create(settings.secret)
-        if isinstance(settings.store, Path):
-            # It holds password hashes; SQLite gives its side files the mode of the database.
-            settings.store.touch(mode=0o600)
-    except OSError as error:
-        raise StartError(f"{settings.data} cannot be used: {error}") from error
-    return _opened_store(settings), secret
-
-
-def _opened_store(settings: Settings) -> Store:
-    store = Store(settings.store)
-    try:
-        migrate(store)
-        changes.begin(store)
-    except DatabaseError as error:
-        store.close()
-        raise StartError(f"{store.name} cannot be opened: {error.orig}") from error
-    except BaseException:
-        store.close()
-        raise
-    return store
 
 
 def create_app(settings: Settings) -> FastAPI:
