@@ -18,6 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
+from server.forked import ran
+
 COMMAND = (str(Path(sys.executable).with_name("coir")),)
 # A hang is a failure; two cores may be busy with other tests.
 PATIENCE = 30
@@ -48,17 +50,21 @@ def environment(given: Mapping[str, str] | None = None) -> dict[str, str]:
     return kept | {"COLUMNS": "100", "TERM": "xterm"} | nobody | dict(given or {})
 
 
-def coir(*arguments: str, env: Mapping[str, str] | None = None) -> Done:
+def coir(*arguments: str, env: Mapping[str, str] | None = None, stdin: str = "") -> Done:
     """Run a command to its end, without a terminal."""
-    done = subprocess.run(
-        [*COMMAND, *arguments],
-        env=environment(env),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    given = environment(env)
+    if env is None or not any(name.startswith("PYTHON") for name in env):
+        done = ran(arguments, given, stdin, PATIENCE)
+    else:  # Python itself reads these when it starts
+        done = subprocess.run(
+            [*COMMAND, *arguments],
+            env=given,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
     return Done(done.returncode, done.stdout, done.stderr)
 
 

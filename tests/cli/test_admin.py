@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from client.serving import Serving, serving
 from server.databases import SQLITE, Place, Postgres, contents, statements
 from server.running import Running
 
-from .command import COMMAND, Done, Terminal, coir, environment
+from .command import Done, Terminal, coir
 
 TODAY = r"20\d\d-\d\d-\d\d"
 
@@ -28,17 +27,9 @@ def running(database: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def admin(server: Running | Path, *arguments: str, stdin: str = "") -> Done:
     """`coir admin` on a server's folder."""
     data = server.data if isinstance(server, Running) else server
-    done = subprocess.run(
-        [*COMMAND, "admin", *arguments, *where(data)],
-        env=environment(),
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert "Traceback" not in done.stderr
-    return Done(done.returncode, done.stdout, done.stderr)
+    done = coir("admin", *arguments, *where(data), stdin=stdin)
+    assert "Traceback" not in done.err
+    return done
 
 
 def where(data: Path) -> list[str]:

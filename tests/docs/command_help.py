@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -29,25 +30,41 @@ def every_command() -> Iterator[tuple[list[str], list[object]]]:
     yield from walk(["coir"], get_command(app))
 
 
-def help_of(words: list[str]) -> str:
-    """What ``COMMAND --help`` prints, at a fixed width and without colours."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+# One process for all: what it imports takes most of the time of each.
+PROGRAM = """
+import contextlib, io, json, sys
+from coir.cli.main import app
+for command in json.load(sys.stdin):
+    name, *words = command.split()
+    with contextlib.redirect_stdout(io.StringIO()) as shown:
+        app([*words, "--help"], prog_name=name, standalone_mode=False)
+    print(json.dumps(shown.getvalue()))
+"""
+
+
+def helps_of(commands: list[str]) -> dict[str, str]:
+    """What each ``COMMAND --help`` prints, at a fixed width and without colours."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}
     shown = subprocess.run(
-        [Path(sys.executable).with_name(words[0]), *words[1:], "--help"],
+        [sys.executable, "-c", PROGRAM],
         env={**kept, "TERMINAL_WIDTH": str(WIDTH), "TERM": "dumb", "PYTHONIOENCODING": "utf-8"},
+        input=json.dumps(commands),
         capture_output=True,
         encoding="utf-8",
         check=True,
     ).stdout
-    return "\n".join(line.rstrip() for line in shown.strip().splitlines()).strip()
+    texts = [json.loads(line).strip().splitlines() for line in shown.splitlines()]
+    trimmed = ["\n".join(line.rstrip() for line in text).strip() for text in texts]
+    return dict(zip(commands, trimmed, strict=True))
 
 
 def rendered(page: str) -> str:
     """The page with the help that the commands give now."""
+    helps = helps_of([found["command"] for found in PLACE.finditer(page)])
 
     def section(found: re.Match[str]) -> str:
-        words = found["command"].split()
-        return f"<!-- help: {found['command']} -->\n\n```text\n{help_of(words)}\n```\n"
+        command = found["command"]
+        return f"<!-- help: {command} -->\n\n```text\n{helps[command]}\n```\n"
 
     return PLACE.sub(section, page)
 

@@ -1,14 +1,17 @@
-"""A module of coir as a process, forked from one that has imported what servers import.
+"""Servers and commands as processes, forked from one that has imported what they import.
 
-Imports are most of what the start of a server takes, and tests start hundreds of them. The process
-is as any other from there on; that `coir serve` starts from nothing is shown by `Serving`.
+Imports are most of what the start of either takes, and tests start hundreds of them. The process
+is as any other from there on; that `coir serve` starts from nothing is shown by `Started`, and that
+commands do by `cli.command.started`.
 """
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import runpy
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -16,17 +19,24 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["coir.server.process"])
+# Nothing of `coir.cli` itself: what it writes to looks at the environment when it is imported.
+IMPORTED = ("coir.server.process", "coir.mirror", "coir.uploads", "rich.progress", "typer")
+OURS = ("server.running",)  # where a server's `prepare` is found
+_context.set_forkserver_preload([*IMPORTED, *OURS])
 
 
 class Forked:
-    """Such a process, as `subprocess.Popen` shows one; its stderr is kept in a file."""
+    """Such a process, as `subprocess.Popen` shows one; its stderr is added to a file."""
 
     def __init__(
-        self, module: str, arguments: Sequence[str], prepare: Callable[[], None] | None = None
+        self,
+        module: str,
+        arguments: Sequence[str],
+        prepare: Callable[[], None] | None = None,
+        stderr: Path | None = None,
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="coir-forked-")
-        self._stderr = Path(self._folder.name) / "stderr"
+        self._stderr = stderr or Path(self._folder.name) / "stderr"
         reading, writing = _context.Pipe(duplex=False)
         given = (module, list(arguments), prepare, writing, self._stderr, dict(os.environ))
         # It ends with the tests, should one of them forget it.
@@ -65,6 +75,40 @@ class Forked:
             return self.stdout.read(), self._stderr.read_text()
 
 
+def ran(
+    arguments: Sequence[str], environment: Mapping[str, str], stdin: str, timeout: float
+) -> subprocess.CompletedProcess[str]:
+    """Run a command of coir to its end."""
+    with tempfile.TemporaryDirectory(prefix="coir-forked-") as folder:
+        places = [Path(folder) / name for name in ("stdin", "stdout", "stderr")]
+        places[0].write_text(stdin)
+        given = (list(arguments), dict(environment), places, Path.cwd())
+        process = _context.Process(target=_command, args=given, daemon=True)
+        process.start()
+        process.join(timeout)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+            raise TimeoutError(f"coir {' '.join(arguments)} did not end")
+        out, err = (place.read_text() for place in places[1:])
+        return subprocess.CompletedProcess(["coir", *arguments], process.exitcode, out, err)
+
+
+def _command(
+    arguments: Sequence[str], environment: Mapping[str, str], places: Sequence[Path], folder: Path
+) -> None:
+    for number, place in enumerate(places):
+        opened = os.open(place, os.O_WRONLY | os.O_CREAT if number else os.O_RDONLY)
+        os.dup2(opened, number)
+        os.close(opened)
+    sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    sys.argv = ["coir", *arguments]
+    importlib.import_module("coir.cli").main()
+
+
 def _run(
     module: str,
     arguments: Sequence[str],
@@ -75,7 +119,7 @@ def _run(
 ) -> None:
     os.dup2(stdout.fileno(), 1)
     stdout.close()
-    with stderr.open("w") as written:
+    with stderr.open("a") as written:
         os.dup2(written.fileno(), 2)
     os.environ.clear()
     os.environ.update(environment)

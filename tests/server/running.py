@@ -7,11 +7,15 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import httpx2 as httpx
+from argon2 import PasswordHasher
 from PIL import Image
+
+from coir.server import passwords
 
 from .databases import Postgres, Statements, statements
 from .forked import Forked
@@ -28,6 +32,16 @@ def picture(width: int = 96, height: int = 64, kind: str = "JPEG", color: str = 
     return written.getvalue()
 
 
+def cheap_hashes() -> None:
+    """Let a hash of a password take no time: it was most of what signing in takes in a test.
+
+    What it takes otherwise is shown by `test_users.py`.
+    """
+    passwords.PasswordHasher = partial(  # type: ignore[misc]
+        PasswordHasher, time_cost=1, memory_cost=64, parallelism=1
+    )
+
+
 class Running:
     """A server process over a data directory."""
 
@@ -36,7 +50,7 @@ class Running:
 
     # A module and its first arguments; and what is to happen in the process before it runs.
     command: ClassVar[Sequence[str]] = ("coir.server",)
-    prepare: ClassVar[Callable[[], None] | None] = None
+    prepare: ClassVar[Callable[[], None] | None] = staticmethod(cheap_hashes)
 
     def __init__(self, data: Path, *options: str) -> None:
         self.data = data
@@ -45,13 +59,16 @@ class Running:
         where = [] if url is None else ["--database", url]
         module, *first = self.command
         given = [*first, "--data", str(data), "--port", "0", *options, *where]
-        self._process: Forked | subprocess.Popen[str] = Forked(module, given, type(self).prepare)
+        self._process = self._started(module, given)
         self.alive.add(self)
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         assert line.startswith("coir is serving at http://"), self.end()
         self.url = line.split()[-1]
         self.pid = self._process.pid
+
+    def _started(self, module: str, arguments: Sequence[str]) -> Forked | subprocess.Popen[str]:
+        return Forked(module, arguments, type(self).prepare)
 
     def client(self, **options: Any) -> httpx.Client:
         """A client without a session."""

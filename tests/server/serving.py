@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .databases import Postgres
+from .forked import Forked
 from .running import START_SECONDS, Running
 
 END_SECONDS = 30
@@ -29,26 +30,14 @@ def found(picture):
 class Serving(Running):
     """A server started by the command, with options; its log can be read while it runs."""
 
+    command = ("coir", "serve")
+
     def __init__(self, data: Path, *options: str) -> None:
-        self.data = data
-        self._clients = []
         self._log = data.with_name(f"{data.name}.log")
-        url = Postgres.urls.get(data)
-        where = [] if url is None else ["--database", url]
-        command = [sys.executable, "-m", "coir", "serve", "--data", str(data), "--port", "0"]
-        with self._log.open("a") as written:
-            self._process = subprocess.Popen(
-                [*command, *options, *where],
-                stdout=subprocess.PIPE,
-                stderr=written,
-                text=True,
-            )
-        self.alive.add(self)
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        assert line.startswith("coir is serving at http://127.0.0.1:"), self.log()
-        self.url = line.split()[-1]
-        self.pid = self._process.pid
+        super().__init__(data, *options)
+
+    def _started(self, module: str, arguments: Sequence[str]) -> Forked | subprocess.Popen[str]:
+        return Forked(module, arguments, type(self).prepare, self._log)
 
     def log(self) -> str:
         """What it has written to stderr."""
@@ -70,13 +59,25 @@ class Serving(Running):
         code = self._process.wait(END_SECONDS)
         for client in self._clients:
             client.close()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
+        self._process.communicate(timeout=END_SECONDS)
         self.alive.discard(self)
         return code
 
 
-def modelled(data: Path, *options: str) -> Serving:
+class Started(Serving):
+    """The same, started from nothing."""
+
+    def _started(self, module: str, arguments: Sequence[str]) -> Forked | subprocess.Popen[str]:
+        with self._log.open("a") as written:
+            return subprocess.Popen(
+                [sys.executable, "-m", module, *arguments],
+                stdout=subprocess.PIPE,
+                stderr=written,
+                text=True,
+            )
+
+
+def modelled(data: Path, *options: str) -> Started:
     """A server beside which a package with models is installed: its entry points name `MODEL`."""
     place = data.with_name("package")
     about = place / "some_models-1.dist-info"
@@ -88,4 +89,4 @@ def modelled(data: Path, *options: str) -> Serving:
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(place), prepend=":")
-        return Serving(data, *options)
+        return Started(data, *options)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,8 @@ from typer.main import get_command
 from coir.cli.main import app
 from coir.server.configuration import NAMES, configured, printed
 from coir.server.settings import Settings, StartError
+
+from .forked import ran
 
 # For each setting a value for the file, one for the environment, one for the option.
 VALUES: dict[str, tuple[Any, Any, Any]] = {
@@ -41,14 +42,8 @@ FLAGS = ("registration", "jobs", "watch")
 def shown(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """What `coir serve --print-config` says."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("COIR_")}
-    return subprocess.run(
-        [sys.executable, "-m", "coir", "serve", "--print-config", *arguments],
-        env=kept | {"COLUMNS": "200"} | environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    command = ("serve", "--print-config", *arguments)
+    return ran(command, kept | {"COLUMNS": "200"} | environment, "", 60)
 
 
 def settings(*arguments: str, **environment: str) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from coir.server.store.migration import migrate
 from coir.server.store.tables import tasks, users
 
 from .databases import Place, Postgres
+from .forked import ran
 from .running import Running, completed, created, picture, scanned, uploaded
 from .serving import Serving
 
@@ -35,16 +36,24 @@ NOWHERE = "/nowhere-at-all"
 
 def started(data: Path, url: str, *, code: str = "", by_environment: bool = False) -> str:
     """What a start that must fail says, in one line."""
-    program = [f"{code}\nimport runpy\nrunpy.run_module('coir', run_name='__main__')"]
-    command = [sys.executable, "-c", *program, "serve", "--data", str(data), "--port", "0"]
+    command = ["serve", "--data", str(data), "--port", "0"]
     environment = os.environ | {"COLUMNS": "1000", "PYTHONWARNINGS": "ignore"}
     if by_environment:
         environment["COIR_DATABASE"] = url
     else:
         command += ["--database", url]
-    ended = subprocess.run(
-        command, capture_output=True, text=True, timeout=60, check=False, env=environment
-    )
+    if not code:
+        ended = ran(command, environment, "", 60)
+    else:
+        program = f"{code}\nimport runpy\nrunpy.run_module('coir', run_name='__main__')"
+        ended = subprocess.run(
+            [sys.executable, "-c", program, *command],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            env=environment,
+        )
     assert ended.returncode != 0
     assert ended.stdout == ""
     assert "Traceback" not in ended.stderr

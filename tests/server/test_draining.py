@@ -13,13 +13,13 @@ import pytest
 
 from .databases import SQLITE, Place, turn_to_write
 from .running import created, picture
-from .serving import Serving
+from .serving import Started
 
 
 class Slow:
     """A request that is sent in two halves."""
 
-    def __init__(self, server: Serving, client: httpx.Client, name: str) -> None:
+    def __init__(self, server: Started, client: httpx.Client, name: str) -> None:
         body = json.dumps({"name": name}).encode()
         self._half, self._rest = body[:5], body[5:]
         host, port = server.url.removeprefix("http://").split(":")
@@ -48,7 +48,7 @@ class Slow:
         return received
 
 
-def refuses(server: Serving) -> bool:
+def refuses(server: Started) -> bool:
     """Whether the server takes no more connections."""
     try:
         httpx.get(f"{server.url}/api/health", timeout=5)
@@ -59,7 +59,7 @@ def refuses(server: Serving) -> bool:
     return False
 
 
-def until_it_refuses(server: Serving) -> None:
+def until_it_refuses(server: Started) -> None:
     deadline = time.monotonic() + 10
     while not refuses(server):
         assert time.monotonic() < deadline, "still taking connections"
@@ -68,7 +68,7 @@ def until_it_refuses(server: Serving) -> None:
 
 def test_what_is_under_way_is_finished(data: Path) -> None:
     """After SIGTERM no connection is taken, and the request that had begun gets its answer."""
-    server = Serving(data)
+    server = Started(data)
     slow = Slow(server, server.user("admin"), "slow")
     server.signal()
     until_it_refuses(server)
@@ -82,7 +82,7 @@ def test_what_is_under_way_is_finished(data: Path) -> None:
 
 def test_a_request_that_does_not_end_is_cut(data: Path) -> None:
     """What takes longer than the grace is cut, and leaves nothing; the server ends in order."""
-    server = Serving(data, "--grace-seconds", "1")
+    server = Started(data, "--grace-seconds", "1")
     slow = Slow(server, server.user("admin"), "endless")
     server.signal()
     begun = time.monotonic()
@@ -96,7 +96,7 @@ def test_a_request_that_does_not_end_is_cut(data: Path) -> None:
 def test_a_thread_that_does_not_end_is_cut(place: Place, data: Path) -> None:
     """What hangs, here at a lock of the database, does not keep the server: exit code 1, a line
     that says so, and the database is whole."""
-    server = Serving(data, "--grace-seconds", "1")
+    server = Started(data, "--grace-seconds", "1")
     admin = server.user("admin")
     with turn_to_write(data):
         slow = Slow(server, admin, "hanging")
@@ -112,7 +112,7 @@ def test_a_thread_that_does_not_end_is_cut(place: Place, data: Path) -> None:
             assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         assert database.execute("SELECT name FROM datasets").fetchall() == []
     assert "was cut" in server.log()
-    again = Serving(data)
+    again = Started(data)
     assert created(again.user("admin"), "after") > 0
     assert again.end()[0] == 0
 
@@ -120,7 +120,7 @@ def test_a_thread_that_does_not_end_is_cut(place: Place, data: Path) -> None:
 def test_draining_is_not_ready(data: Path) -> None:
     """With drain seconds, requests are served for so long after SIGTERM, while the server says
     that it is not ready; then it ends."""
-    server = Serving(data, "--drain-seconds", "3")
+    server = Started(data, "--drain-seconds", "3")
     admin = server.user("admin")
     assert admin.get("/api/ready").status_code == 200
     begun = time.monotonic()
@@ -135,7 +135,7 @@ def test_draining_is_not_ready(data: Path) -> None:
 
 def test_a_second_signal_does_not_wait(data: Path) -> None:
     """Whoever asks twice is not made to wait for the draining."""
-    server = Serving(data, "--drain-seconds", "60")
+    server = Started(data, "--drain-seconds", "60")
     server.signal()
     time.sleep(0.3)
     begun = time.monotonic()
@@ -148,7 +148,7 @@ def test_a_second_signal_does_not_wait(data: Path) -> None:
 def test_a_job_comes_to_a_safe_point(data: Path) -> None:
     """A job that runs at the end stops between two batches: what it registered is whole, and the
     next start goes on with it."""
-    server = Serving(data, "--log", "text")
+    server = Started(data, "--log", "text")
     admin = server.user("admin")
     dataset = created(admin, "d1")
     content = picture(8, 8)
@@ -167,7 +167,7 @@ def test_a_job_comes_to_a_safe_point(data: Path) -> None:
         (completed,) = database.execute("SELECT completed FROM tasks").fetchone()
     assert 0 < found == counted < 6000
     assert not completed
-    again = Serving(data)
+    again = Started(data)
     admin = again.user("admin")
     deadline = time.monotonic() + 30
     while admin.get(f"/api/dataset/{dataset}/data?limit=1").json()["total"] < 6000:

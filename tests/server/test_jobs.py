@@ -25,7 +25,7 @@ from coir.server.store.tables import task_logs, tasks, users
 from .databases import SQLITE, Place
 from .running import JOB_SECONDS, Running, completed, created, picture, uploaded
 from .test_imports import file_of, sent
-from .working import Working
+from .working import StartedWorking, Working
 
 MANY = 20_000
 
@@ -124,7 +124,7 @@ def test_a_worker_runs_what_the_server_leaves(data: Path) -> None:
     number = admin.get(f"/api/dataset/{dataset}/scan").json()["id"]
     time.sleep(0.5)
     assert not job(admin, number)["completed"]
-    worker = Working(data)
+    worker = StartedWorking(data)
     completed(admin)
     assert log(admin, number)[-1] == "[INFO] Created 1 new image(s)"
     assert worker.end() == (0, "", "")

@@ -3,14 +3,40 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from coir.server.sessions import BASIC_ENTRIES, BASIC_SECONDS, _Verified
 
-from .databases import turn_to_write
+from .databases import Place, turn_to_write
 from .running import Running
+
+
+class Guarded(Running):
+    """A server whose hashes take what they take otherwise."""
+
+    prepare = None
+
+
+@pytest.fixture(scope="module")
+def server(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    running = Guarded(place.data(tmp_path_factory.mktemp("users") / "data"))
+    running.user("admin")
+    yield running
+    code, out, err = running.end()
+    assert (code, out) == (0, "")
+    assert "Traceback" not in err, err
+
+
+def test_passwords_are_hashed_as_is_recommended(server: Running) -> None:
+    """What is kept of a password is argon2id with RFC 9106's second recommendation."""
+    server.user("hashed")
+    with server.database() as database:
+        kept = "SELECT password_hash FROM users WHERE username = 'hashed'"
+        (found,) = database.execute(kept).fetchone()
+    assert found.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
 
 
 def test_first_user_is_the_administrator_and_no_other(server: Running) -> None:

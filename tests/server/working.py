@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from .databases import Postgres
+from .forked import Forked
 
 
 class Working:
@@ -15,16 +16,14 @@ class Working:
     def __init__(self, data: Path) -> None:
         url = Postgres.urls.get(data)
         where = [] if url is None else ["--database", url]
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "coir", "worker", "--data", str(data), *where],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        self._process = self._started(["worker", "--data", str(data), *where])
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == "coir is ready to run jobs\n", self.end()
 
-    def end(self) -> tuple[int, str, str]:
+    def _started(self, arguments: list[str]) -> Forked | subprocess.Popen[str]:
+        return Forked("coir", arguments)
+
+    def end(self) -> tuple[int | None, str, str]:
         """End it as a service manager does; its exit code and the rest of its output."""
         self._process.terminate()
         out, err = self._process.communicate(timeout=60)
@@ -34,3 +33,15 @@ class Working:
         """End it as a power failure does."""
         self._process.kill()
         self._process.communicate(timeout=60)
+
+
+class StartedWorking(Working):
+    """The same, started from nothing."""
+
+    def _started(self, arguments: list[str]) -> Forked | subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "coir", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
