@@ -13,7 +13,7 @@ import pytest
 
 from .databases import SQLITE, Place, turn_to_write
 from .running import created, picture
-from .serving import Started
+from .serving import Serving, Started
 
 
 class Slow:
@@ -112,7 +112,7 @@ def test_a_thread_that_does_not_end_is_cut(place: Place, data: Path) -> None:
             assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         assert database.execute("SELECT name FROM datasets").fetchall() == []
     assert "was cut" in server.log()
-    again = Started(data)
+    again = Serving(data)
     assert created(again.user("admin"), "after") > 0
     assert again.end()[0] == 0
 
@@ -167,7 +167,7 @@ def test_a_job_comes_to_a_safe_point(data: Path) -> None:
         (completed,) = database.execute("SELECT completed FROM tasks").fetchone()
     assert 0 < found == counted < 6000
     assert not completed
-    again = Started(data)
+    again = Serving(data)
     admin = again.user("admin")
     deadline = time.monotonic() + 30
     while admin.get(f"/api/dataset/{dataset}/data?limit=1").json()["total"] < 6000:
