@@ -12,6 +12,7 @@ from coir.client.transport import Transport
 from coir.errors import InvalidRequest
 from coir.mirror.database import keep
 from coir.mirror.first_list import FirstList, Step, kept
+from coir.mirror.following import Following
 from coir.mirror.options import Options
 from coir.mirror.plan import Tally
 from coir.mirror.reading import FIELDS, OVERLAPPING, Reader, Watch
@@ -63,7 +64,7 @@ class Looking:
         held = self.store.syncs.cursor() if follows(self.dataset) else None
         if held is not None:
             try:
-                steps, cursor = reader.feed(held)
+                steps, cursor = Following(reader).feed(held)
             except InvalidRequest:
                 pass  # it has expired: everything is read
             else:

@@ -19,13 +19,12 @@ from coir.client import Dataset, routes
 from coir.client.crew import each
 from coir.client.transport import Transport
 from coir.mirror.first_list import FirstList, Step, Turned, enter, pages_read
-from coir.mirror.missing import still_there
-from coir.mirror.plan import Action, Add, Adds, Change, Look, Remove, Tally, compare
+from coir.mirror.missing import Asking
+from coir.mirror.plan import Action, Add, Adds, Change, Remove, Tally, compare
 from coir.mirror.ranges import search
 from coir.mirror.record import ImageRecord, image_record
 from coir.mirror.store import Store
 from coir.mirror.windows import WIDEST, count, grouped, rows
-from coir.model import Change as Entry
 from coir.model import Details, Image
 from coir.scan import Certificate, Filter, Progress, Scan
 from coir.scan.ask import Window
@@ -50,8 +49,6 @@ BATCH = 2_000
 # Pages of the list of all images under way: one is made while another is on its way; more would
 # only make other people's requests wait.
 PAGES = 2
-# Entries of the feed in one answer: the most that the server gives.
-ENTRIES = 10_000
 
 Watch = Callable[[str, int, int | None], None]
 
@@ -91,15 +88,7 @@ class Reader:
         started = time.monotonic()
         held = self.store.held()
         told = FIELDS if "fields" in self.dataset.server.info.features else ()
-        scan = Scan(
-            self.dataset,
-            self.where,
-            fields=told,
-            concurrency=self.concurrency,
-            max_rps=self.max_rps,
-            resume=progress,
-            watch=self._progress,
-        )
+        scan = self.scan(told, progress)
         if self.first is not None:
             yield from self._rest(self.first, pages_read(self.store.database))
             self.seconds = time.monotonic() - started
@@ -210,7 +199,8 @@ class Reader:
             return
         self.tally.removed -= len(ids)
         if self.certificate is not None and self.certificate.strategy == OVERLAPPING:
-            yield from self._one_by_one(ids)
+            there = self.asking().still_there(ids)
+            yield from compare(self.held(ids), list(there), self.tally)
             return
         looked = Reader.within(replace(self, tally=Tally()), grouped(ids))
         wanted = set(ids)
@@ -219,18 +209,25 @@ class Reader:
                 self.tally.count(action)
                 yield action
 
-    def _one_by_one(self, ids: Sequence[int]) -> Iterator[Action]:
-        """Compare some images that are held, each asked for alone."""
+    def asking(self) -> Asking:
+        """Give what asks for images by themselves."""
+        return Asking(self.dataset, self.compiled, self.transport, self.concurrency, self.watch)
 
-        def watch(done: int) -> None:
-            if self.watch is not None:
-                self.watch("reading", done, len(ids))
-
-        there = still_there(
-            self.dataset, self.compiled, self.transport, ids, self.concurrency, watch
+    def scan(self, fields: Sequence[str] = (), progress: Path | None = None) -> Scan:
+        """Give a scan of the images that are wanted."""
+        return Scan(
+            self.dataset,
+            self.where,
+            fields=fields,
+            concurrency=self.concurrency,
+            max_rps=self.max_rps,
+            resume=progress,
+            watch=self._progress,
         )
-        here = (one for image_id in ids if (one := self.store.image(image_id)) is not None)
-        yield from compare(here, list(there), self.tally)
+
+    def held(self, ids: Iterable[int]) -> Iterator[ImageRecord]:
+        """Give those of some images that the mirror holds."""
+        return (one for image_id in ids if (one := self.store.image(image_id)) is not None)
 
     def _progress(self, now: Progress) -> None:
         self._expected = now.expected or 0
@@ -308,41 +305,6 @@ class Reader:
             for piece in _pieces(one, self.store.held_in(one.start, one.stop))
         ]
 
-    # -- what the feed tells ------------------------------------------------------------
-
-    def feed(self, cursor: str) -> tuple[Iterator[Action], str]:
-        """Compare what the change feed tells of; gives the actions, and the next cursor.
-
-        Raises:
-            InvalidRequest: the cursor has expired: everything is to be read.
-
-        """
-        touched: dict[int, Look] = {}
-        while True:
-            answer = self.dataset.changes(cursor, limit=ENTRIES)
-            for entry in answer.changes:
-                _touch(entry, touched)
-            cursor = answer.cursor
-            if not answer.more:
-                break
-        return self._followed(touched), cursor
-
-    def _followed(self, touched: dict[int, Look]) -> Iterator[Action]:
-        held, after = self.store.held(), self.compiled.after_id
-        for action in self.within(grouped(one for one in sorted(touched) if one > after)):
-            look = touched.get(action.id)
-            yield action
-            if look is None:
-                continue
-            del touched[action.id]
-            if isinstance(action, Change):
-                yield look
-        for image_id in sorted(touched):
-            if self.store.image(image_id) is not None:
-                self.tally.looked_at += 1
-                yield touched[image_id]
-        self.tally.unchanged = held - self.tally.removed - self.tally.changed
-
     # -- windows ------------------------------------------------------------------------
 
     def within(self, windows: Iterable[Window]) -> Iterator[Action]:
@@ -360,19 +322,6 @@ class Reader:
 
     def _rows(self, window: Window) -> list[Image]:
         return self.transport.run(rows(self.dataset.info.id, self.compiled, window))
-
-
-def _touch(entry: Entry, touched: dict[int, Look]) -> None:
-    """Enter what an entry says of an image; categories are looked at anyhow."""
-    image_id = entry.image_id if entry.kind == "annotation" else entry.id
-    if entry.kind == "category" or image_id is None:
-        return
-    before = touched.get(image_id, Look(image_id))
-    touched[image_id] = Look(
-        image_id,
-        annotations=before.annotations or entry.kind == "annotation" or entry.change == "restored",
-        file=before.file or entry.kind == "image",
-    )
 
 
 def _is_lacking(action: Add | Change) -> bool:

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator
 from coir.client import routes
 from coir.client.exchange import Operation
 from coir.errors import UnexpectedAnswer
-from coir.model import Image
+from coir.model import Image, ImageId
 from coir.scan.ask import Ask, Purpose, Reply, Window
 from coir.scan.filter import Compiled
 from coir.scan.ledger import Ledger
 
-__all__ = ["WIDEST", "count", "grouped", "rows"]
+__all__ = ["WIDEST", "are_obeyed", "count", "grouped", "rows"]
 
 # As often as a scan asks for what does not add up (L6).
 ATTEMPTS = 4
@@ -55,6 +55,13 @@ def rows(dataset_id: int, compiled: Compiled, window: Window) -> Operation[list[
         more = len(reply.ids) < reply.total
         rest = Window(reply.ids[-1] + 1, window.stop) if more else None
     return found
+
+
+def are_obeyed(dataset_id: int, compiled: Compiled) -> Operation[bool]:
+    """Ask whether filters reach the server: what must be empty is not where a proxy strips them."""
+    ask = Ask(Purpose.EMPTY, Window(1, 1))
+    params = {**compiled.params, **ask.params}
+    return (yield from routes.images(dataset_id, params, ImageId)).total == 0
 
 
 def count(dataset_id: int, compiled: Compiled, window: Window) -> Operation[int]:

@@ -26,6 +26,7 @@ __all__ = [
     "Filler",
     "Page",
     "checked_fields",
+    "every_page",
     "last_page",
     "list_pages",
     "with_details",
@@ -141,14 +142,17 @@ def list_pages(total: int, wanted: int) -> list[Page]:
 
     None where it is cheaper to ask for those one by one.
     """
-    number = -(-total // PER_PAGE)
-    if _single_seconds(total, wanted) < _list_seconds(total, number, total):
-        return []
-    return [Page(one, PER_PAGE) for one in range(1, number + 1)]
+    pages = every_page(total)
+    return [] if _single_seconds(total, wanted) < _list_seconds(total, len(pages), total) else pages
+
+
+def every_page(total: int) -> list[Page]:
+    """Give the pages of the whole list."""
+    return [Page(one, PER_PAGE) for one in range(1, -(-total // PER_PAGE) + 1)]
 
 
 def _list_seconds(total: int, pages: int, rows: int) -> float:
-    return pages * total * COUNT_SECONDS + rows * ROW_SECONDS
+    return pages * (REQUEST_SECONDS + total * COUNT_SECONDS) + rows * ROW_SECONDS
 
 
 def _single_seconds(total: int, wanted: int) -> float:
