@@ -22,6 +22,7 @@ from .world import World, contents, world
 
 NUMBERS = itertools.count(1)
 ROWS = Options(images="none", recheck=0, concurrency=1, limits=Limits(MaxDelete(percent=100)))
+SQUARE = [[2, 2, 9, 2, 9, 9, 2, 9]]
 SINGLE, LIST = "/api/annotator/data/", "/api/image/"
 
 
@@ -108,7 +109,7 @@ def test_whatever_the_feed_tells_of(way: Way, many: bool) -> None:
     way.sync()
     edits = [
         stage.upload,
-        lambda: stage.change(moved.id, segmentation=[[2, 2, 9, 2, 9, 9]]),
+        lambda: stage.change(moved.id, category_id=moved.category_id, segmentation=SQUARE),
         lambda: [stage.delete("image", one) for one in ids[20:39]],
         lambda: stage.annotate(ids[5], stage.own_categories[1]),
         lambda: stage.restore("image", ids[1]),

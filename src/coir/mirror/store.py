@@ -240,8 +240,11 @@ class Store:
             )
 
     def look_into_all(self, sync: int) -> None:
-        """Make the annotations of all images due, but for those fetched since this was asked."""
-        since = self.database.setting("full_since", int) or sync
+        """Make the annotations of all images due, but for those fetched since this was asked.
+
+        What syncs that were interrupted have fetched counts for a day.
+        """
+        since = self.syncs.of_a_day(self.database.setting("full_since", int) or sync, sync)
         with self.database.write() as connection:
             keep(connection, "full_since", since)
             connection.execute(

@@ -15,6 +15,8 @@ from coir.scan.prices import Prices
 
 __all__ = ["Syncs"]
 
+DAY = 24 * 60 * 60 * 1000  # milliseconds
+
 
 class Syncs:
     """The syncs, as the database knows them."""
@@ -92,6 +94,13 @@ class Syncs:
             "ORDER BY id DESC LIMIT 1"
         )
         return cursor
+
+    def of_a_day(self, first: int, last: int) -> int:
+        """Give the first of some syncs that began within the last day; the last where none did."""
+        asked = "SELECT min(id) FROM syncs WHERE id >= ? AND id < ? AND started BETWEEN ? AND ?"
+        end = now()
+        found = self.database.value(asked, (first, last, end - DAY, end))
+        return last if found is None else int(found)
 
     def last_certificate(self) -> Certificate | None:
         """Give the certificate of the last listing that was carried out."""
