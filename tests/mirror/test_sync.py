@@ -20,6 +20,7 @@ from coir.mirror.sync import PRICES
 from coir.mirror.upgrade import STEPS
 from coir.scan.prices import Prices
 from scan.proxy import Proxy
+from server.running import picture, scanned
 
 from .world import SQUARE, World, contents, files, world
 
@@ -412,14 +413,28 @@ def test_a_member_who_may_not_download(stage: World) -> None:
 
 
 def test_a_cursor_that_has_expired(stage: World) -> None:
-    """Everything is read again, and nothing is missed."""
-    with stage.mirror("m") as mirror, stage.reach() as dataset:
+    """Everything is read again, and nothing is missed: no outline either, and no file."""
+    with stage.mirror("m") as mirror, stage.reach() as dataset, stage.mirror("now") as now:
         mirror.sync(dataset)
         stage.delete("image", stage.ids[0])
+        label = stage.annotate(stage.ids[1], stage.own_categories[0])
+        mirror.sync(dataset)
+        stage.delete("image", stage.ids[2])
+        moved = [[2, 2, 9, 2, 9, 9, 2, 9]]
+        stage.change(label, category_id=stage.own_categories[0], segmentation=moved)
+        path = stage.running.directory(stage.name) / "right" / "2.jpg"
+        assert path.exists()
+        path.write_bytes(picture(96, 64, "JPEG", "teal"))
+        scanned(stage.admin, stage.dataset)
         with mirror.database.write() as connection:
             connection.execute("UPDATE syncs SET cursor = 'no cursor of this feed'")
         report = mirror.sync(dataset)
         assert (report.mode, report.counts.images_removed) == ("full", 1)
+        assert report.due == 0
+        now.sync(dataset)
+        assert (contents(mirror), files(mirror)) == (contents(now), files(now))
+        report = mirror.sync(dataset)
+        assert (report.mode, report.counts.images_looked_into) == ("feed", 0)
 
 
 def test_a_newer_mirror_is_refused(stage: World) -> None:

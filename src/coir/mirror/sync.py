@@ -56,6 +56,9 @@ AGAIN = 0.125
 AGAIN_MOST = 10_000
 # All categories that the server told in the last sync.
 CATEGORIES = "categories_told"
+# Outlines were moved and files replaced while no feed was followed: its next cursor tells nothing
+# of them, and no listing shows them.
+ALL_DUE = "UPDATE images SET annotations_due = 1, file_due = 1"
 # What the original costs, until its own answers say it: measured with 200,000 images.
 PRICES = Prices(request=4e-3, count=2.5e-6, row=17e-6)
 
@@ -177,13 +180,17 @@ class Sync:
         self.number = self.store.syncs.begin(self.mode)
         look = self._looking().look(progress)
         self.mode, reader = look.mode, look.reader
-        if self.store.held() and reader.first is None:
+        held = self.store.held()
+        if held and reader.first is None:
             self.store.note(actions(look.steps))
         else:
             self.store.act(self.number, self.counts, look.steps)
         self.counts.images_unchanged = reader.tally.unchanged
         self.certificate, self.listing_seconds = reader.certificate, reader.seconds
         self._allowed(reader.tally)
+        if held and self.mode == "full" and look.cursor is not None:
+            with self.store.database.write() as connection:
+                connection.execute(ALL_DUE)
         self.store.syncs.ready(self.number, self.mode, look.cursor, self.counts, self.certificate)
 
     def _looking(self) -> Looking:
