@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from client.serving import Serving
 from coir import MirrorBusy
+from coir.errors import SyncStopped
 from coir.mirror import Limits, MaxDelete, Options
 from coir.mirror.aging import FIRST, Moment, since
 from coir.mirror.lock import holder, locked
@@ -160,6 +161,67 @@ def test_the_trash_of_a_mirror_whose_clock_was_always_behind(
         clock.ahead = 31 * DAY
         assert mirror.gc(timedelta(days=30)).files == 1
         assert not mirror.trash.folders()
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["own", "original"])
+@pytest.mark.parametrize("ending", ["done", "stopped", "killed"])
+def test_the_trash_of_a_mirror_whose_clock_was_a_little_behind_all_the_time(
+    running: Serving, tmp_path: Path, clock: Clock, plain: bool, ending: str
+) -> None:
+    """The later of two clocks is believed: the server's tells that this machine's is behind."""
+    stage = World(running, tmp_path, f"a little behind {plain} {ending}")
+    ids = [stage.upload() for _ in range(4)]
+    every = Options(limits=Limits(MaxDelete(percent=100)))
+    month = timedelta(days=30)
+    with stage.mirror("m") as mirror, stage.reach(plain=plain) as dataset:
+        clock.ahead = -0.5 * YEAR
+        assert time.time() * 1000 > FIRST
+        mirror.sync(dataset)
+        stage.delete("image", ids[0])
+        mirror.sync(dataset, options=every)
+        assert mirror.gc(month).files == 0
+        stage.delete("image", ids[1])
+        if ending == "done":
+            mirror.sync(dataset, options=every)
+        else:
+
+            def watch(phase: str, *_: Any) -> None:
+                if phase == "files":
+                    raise Interrupted
+
+            stage.upload()
+            with pytest.raises(Interrupted):
+                mirror.sync(dataset, options=every, watch=watch)
+            if ending == "killed":  # the begin of the next one is all that is told
+                with pytest.raises(Interrupted):
+                    mirror.sync(dataset, options=every, watch=watch)
+            else:
+                stage.delete("image", ids[2])
+                with pytest.raises(SyncStopped):
+                    mirror.sync(dataset, options=Options(limits=Limits(MaxDelete(number=0))))
+        clock.ahead = 0.0
+        assert mirror.gc(month).files == 0
+        clock.ahead = 29 * DAY
+        assert mirror.gc(month).files == 0
+        clock.ahead = 31 * DAY
+        assert mirror.gc(month).files == 2
+
+
+def test_a_server_whose_clock_is_ahead(running: Serving, tmp_path: Path, clock: Clock) -> None:
+    """What seems to come from the future counts from the first `gc` that sees it."""
+    stage = World(running, tmp_path, "ahead")
+    ids = [stage.upload() for _ in range(2)]
+    month = timedelta(days=30)
+    clock.ahead = -YEAR / 4  # to this machine, the server is
+    with stage.mirror("m") as mirror, stage.reach() as dataset:
+        mirror.sync(dataset)
+        stage.delete("image", ids[0])
+        mirror.sync(dataset)
+        assert mirror.gc(month).files == 0
+        clock.ahead = -YEAR / 4 + 29 * DAY
+        assert mirror.gc(month).files == 0
+        clock.ahead = -YEAR / 4 + 31 * DAY
+        assert mirror.gc(month).files == 1
 
 
 @given(

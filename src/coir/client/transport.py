@@ -23,6 +23,7 @@ import anyio
 import httpx2
 import stamina
 
+from coir.client.clock import ServerClock
 from coir.client.closing import AsyncClosing, Closing
 from coir.client.credentials import Credentials
 from coir.client.exchange import Answer, Operation, Request, Sink
@@ -67,6 +68,7 @@ class _Wire(Generic[Http]):
         self.url = url
         self.credentials = credentials
         self.throttle = Throttle()
+        self.clock = ServerClock()
         self.sending = _untold
         with configured(url):
             self._http: Http = self._make(**_settings(url, credentials))
@@ -153,6 +155,7 @@ class Transport(_Wire[httpx2.Client], Closing):
         started = time.perf_counter()
         with translated(self.url), local_files():
             response = self._http.send(self._request(request), stream=True)
+            self.clock.hear(response.headers)
             body = Body(request, response, started)
             if not body.is_left_open:
                 with closing(response):
@@ -211,6 +214,7 @@ class AsyncTransport(_Wire[httpx2.AsyncClient], AsyncClosing):
         started = time.perf_counter()
         with translated(self.url), local_files():
             response = await self._http.send(self._request(request), stream=True)
+            self.clock.hear(response.headers)
             body = Body(request, response, started)
             if not body.is_left_open:
                 async with aclosing(response):

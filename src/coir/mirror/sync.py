@@ -97,6 +97,7 @@ class Sync:
         self._counting = Lock()
         self.dataset = copy.copy(self.dataset)
         self.dataset.transport = self.dataset.transport.telling(self._sending)
+        self.store.syncs.server_clock = self.dataset.transport.clock.now
         self.transport = self.dataset.transport.paced(Throttle(self.options.max_rps))
         self.calls = DatasetCalls(self.transport, self.dataset.info)
         self.started = time.monotonic()

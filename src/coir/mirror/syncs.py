@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
+from collections.abc import Callable
 
 import msgspec
 
+from coir.mirror.aging import witness
 from coir.mirror.counts import Counts
 from coir.mirror.database import Database, keep
 from coir.mirror.first_list import drop
@@ -23,6 +26,8 @@ class Syncs:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        # What the server says of the time, in seconds since 1970, while a sync is under way.
+        self.server_clock: Callable[[], float | None] = lambda: None
 
     def begin(self, mode: str) -> int:
         """Enter a new sync, with an empty plan; gives its number."""
@@ -32,7 +37,9 @@ class Syncs:
             made = connection.execute(
                 "INSERT INTO syncs (mode, state, started) VALUES (?, 'reading', ?)", (mode, now())
             )
-        return int(made.lastrowid or 0)
+            number = int(made.lastrowid or 0)
+            self._witness(connection, number, "started")
+        return number
 
     def ready(
         self,
@@ -63,17 +70,13 @@ class Syncs:
             keep(connection, "prices", prices)
             connection.execute("DELETE FROM mirror WHERE key = 'full_since'")
             note_counts(connection, sync, counts)
-            connection.execute(
-                "UPDATE syncs SET state = 'done', finished = ? WHERE id = ?", (now(), sync)
-            )
+            self._end(connection, sync, "done")
 
     def stopped(self, sync: int) -> None:
         """Enter that a plan is not allowed, and drop it."""
         with self.database.write() as connection:
             connection.execute("DELETE FROM plan")
-            connection.execute(
-                "UPDATE syncs SET state = 'stopped', finished = ? WHERE id = ?", (now(), sync)
-            )
+            self._end(connection, sync, "stopped")
 
     def unfinished(self) -> tuple[int, str, Counts] | None:
         """Give the sync whose plan is to be carried out; None where there is none."""
@@ -109,6 +112,16 @@ class Syncs:
             "AND certificate IS NOT NULL ORDER BY id DESC LIMIT 1"
         )
         return None if text is None else msgspec.json.decode(text, type=Certificate)
+
+    def _end(self, connection: sqlite3.Connection, sync: int, state: str) -> None:
+        connection.execute(
+            "UPDATE syncs SET state = ?, finished = ? WHERE id = ?", (state, now(), sync)
+        )
+        self._witness(connection, sync, "finished")
+
+    def _witness(self, connection: sqlite3.Connection, sync: int, what: str) -> None:
+        told = self.server_clock()
+        witness(connection, sync, what, now(), None if told is None else int(told * 1000))
 
     def _enter(self, sync: int, what: str) -> None:
         with self.database.write() as connection:
