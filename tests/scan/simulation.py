@@ -8,7 +8,7 @@ without a network, so that what the planner chooses can be tested to the request
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from coir.errors import ConnectionFailed
@@ -93,11 +93,16 @@ class Simulation:
 
 
 def scanned(
-    ids: Iterable[int], in_flight: int = 4, *, by_count: bool = False, **options: object
+    ids: Iterable[int],
+    in_flight: int = 4,
+    *,
+    by_count: bool = False,
+    known: Sequence[int] = (),
+    **options: object,
 ) -> tuple[Simulation, WindowPlan]:
     """Run a whole scan over a simulated server, and check that it returned every id."""
     simulation = Simulation(list(ids), **options)  # type: ignore[arg-type]
-    planner = WindowPlan(Ledger(), in_flight=in_flight, by_count=by_count)
+    planner = WindowPlan(Ledger(), in_flight=in_flight, by_count=by_count, known=known)
     came = simulation.run(planner)
     assert came == simulation.ids
     assert planner.error is None

@@ -46,15 +46,27 @@ class ScanMachine(RuleBasedStateMachine):
         gone=st.sets(st.integers(1, 3_000), max_size=5),
         in_flight=st.integers(1, 5),
         by_count=st.booleans(),
+        told=st.sampled_from(["nothing", "all", "much"]),
+        wrong=st.sets(st.integers(1, 3_000), max_size=20),
     )
     def begin(
-        self, ids: set[int], dense: int, gone: set[int], in_flight: int, by_count: bool
+        self,
+        ids: set[int],
+        dense: int,
+        gone: set[int],
+        in_flight: int,
+        by_count: bool,
+        told: str,
+        wrong: set[int],
     ) -> None:
         """A dataset of scattered ids above a dense block; some were deleted before."""
         self.live = ids | set(range(1, dense)) - gone
         self.deleted = gone - self.live
         self.throughout, self.ever = set(self.live), set(self.live)
-        self.planner = WindowPlan(Ledger(), in_flight=in_flight, by_count=by_count)
+        known = {"nothing": set[int](), "all": self.live, "much": self.live ^ wrong}[told]
+        self.planner = WindowPlan(
+            Ledger(), in_flight=in_flight, by_count=by_count, known=sorted(known)
+        )
         self.planner.pace.rows = 50  # small windows, so that a small dataset has many
         if self.planner.fullness:
             self.planner.fullness.least = 5

@@ -270,6 +270,37 @@ def test_scattered_holes_cost_little_more_than_reading(missing: int, in_flight: 
 
 
 @pytest.mark.parametrize(
+    ("missing", "most"),
+    [(1, 0.4), (20, 0.4), (100, 0.5), (400, 0.82), (4_000, 1.02), (40_000, 1.02)],
+)
+@pytest.mark.parametrize("in_flight", [1, 4])
+def test_ids_that_are_known_say_where_to_count(missing: int, most: float, in_flight: int) -> None:
+    """[W8] A request shows that nothing was missed between two holes and none has come."""
+    gone = set(random.Random(missing).sample(range(1, 200_001), missing))
+    ids = [one for one in range(1, 200_001) if one not in gone]
+    simulation, _ = scanned(ids, in_flight, by_count=True, known=ids)
+    listed, _ = scanned(ids, in_flight)
+    assert simulation.clock < most * listed.clock
+    if missing < 400:
+        assert len(simulation.served) < PROBES_AND_COUNT + missing + 20
+        assert simulation.rows_served < 20_000
+
+
+@pytest.mark.parametrize("in_flight", [1, 4])
+@pytest.mark.parametrize("wrong", [1, 200, 20_000, 199_900])
+def test_known_ids_that_are_wrong_cost_little_more(wrong: int, in_flight: int) -> None:
+    """[W8] They are no proof: every id comes, and no other, whatever was told before."""
+    chance = random.Random(wrong)
+    ids = [one for one in range(1, 200_001) if one % 20_000]
+    lost = set(chance.sample(ids, wrong // 2))
+    made_up = {chance.randrange(1, 400_000) for _ in range(wrong // 2)}
+    known = sorted(set(ids) - lost | made_up)
+    simulation, _ = scanned(ids, in_flight, by_count=True, known=known)
+    listed, _ = scanned(ids, in_flight)
+    assert simulation.clock < 1.3 * listed.clock
+
+
+@pytest.mark.parametrize(
     ("more", "later", "problem"), [(0, 1, Problem.MISPLACED), (1, 0, Problem.CROWDED)]
 )
 def test_a_full_count_must_begin_with_its_first_id(more: int, later: int, problem: Problem) -> None:

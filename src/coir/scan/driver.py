@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from array import array
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Sequence
 from contextlib import aclosing, closing
 from itertools import islice
 from queue import SimpleQueue
@@ -56,15 +56,18 @@ class Scan(Order[Dataset]):
     # Weakly held: a loop that is left drops its iterator, and so ends it at once.
     _iteration: ref[Generator[Image]] | None = None
 
-    def ids(self) -> array[int]:
+    def ids(self, known: Sequence[int] = ()) -> array[int]:
         """Give every image id, ascending, 8 bytes each.
+
+        Where some are ``known`` already, ascending, a server that counts quickly is asked whether
+        that is so, and no id is believed for it.
 
         Raises:
             IncompleteScan: what was retrieved cannot be shown to be whole.
             CoirError: nothing could be retrieved.
 
         """
-        run = self._run(rows=False)
+        run = self._run(rows=False, known=known)
         for _ in self._readings(run):
             pass
         return run.plan.ledger.ids
@@ -144,10 +147,12 @@ class Scan(Order[Dataset]):
     def _transport(self) -> Transport:
         return self.dataset.transport.paced(self.throttle)
 
-    def _run(self, *, rows: bool) -> Run:
+    def _run(self, *, rows: bool, known: Sequence[int] = ()) -> Run:
         server = self.dataset.server
         compiled = self._transport.run(self.compile(self.dataset.info, server.info))
-        return self.run(self.dataset.info, server.url, server.info, compiled, rows=rows)
+        return self.run(
+            self.dataset.info, server.url, server.info, compiled, rows=rows, known=known
+        )
 
     def _readings(self, run: Run) -> Generator[Reading]:
         self._certificate = None

@@ -8,6 +8,7 @@ counted only while what may be saved is worth the risk.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from coir.scan.ask import Window
@@ -21,17 +22,24 @@ LEAST = 1_000
 HOPE = 0.7
 # A window with fewer rows than this part of its ids is taken for a block with nothing behind.
 BLOCK = 0.7
+# Of ids that somebody has told, runs that are shorter are never worth a request of their own.
+SHORTEST = 64
 # How much of an outcome enters the chance of the next one.
 WEIGHT = 0.3
 
 
 @dataclass
 class Fullness:
-    """What counting costs, and the chance that a piece is full."""
+    """What counting costs, and the chance that a piece is full.
+
+    ``known`` are ids that are expected, ascending: no proof, and a good hint at where to count.
+    """
 
     prices: Prices
     chance: float = 0.3
     least: int = LEAST
+    known: Sequence[int] = ()
+    sure: float = 0.9
 
     def pieces(self, window: Window, count: int) -> list[tuple[Window, int]]:
         """Divide a window that holds ``count`` rows, the first id among them.
@@ -45,6 +53,38 @@ class Fullness:
         first, rest = window.cut(count if count < BLOCK * window.width else window.width // 2)
         return [(part, part.width) for part in (first, rest) if part]
 
+    def expected(self, window: Window) -> Iterator[tuple[Window, int, bool]]:
+        """Cut a window by the ids that are known; gives each part, and how many of them it has.
+
+        Then whether it ends with a long run of them: its count and its first row show at once that
+        nothing else is there.
+        """
+        start, end, short = window.start, window.start, 0
+        for run in _runs(self.known):
+            if run.start < start or run.stop > window.stop:
+                continue
+            if run.width < SHORTEST:
+                end, short = run.stop, short + run.width
+                continue
+            if short:
+                yield Window(start, end), short, False
+                start = end
+            yield Window(start, run.stop), run.width, True
+            start, end, short = run.stop, run.stop, 0
+        if start < window.stop:
+            yield Window(start, window.stop), short, False
+
+    def saves(self, rows: float) -> bool:
+        """Whether to count so many rows that are known to follow each other.
+
+        To read them would take no request of its own, as others are read beside them; and their
+        count parts what is read before and behind them. Of two requests under way one waits for the
+        other: to each of them rows seem twice as dear as they are.
+        """
+        if self.prices.row is None:
+            return False
+        return 4 * self.prices.request < self.sure * rows * self.prices.row
+
     def is_worth(self, ids: int, density: float, limit: int) -> bool:
         """Whether to count so many ids, of which ``density`` are expected to be there."""
         if ids < self.least or self.prices.row is None:
@@ -56,3 +96,21 @@ class Fullness:
         """Learn how many rows a window holds, whether it was counted or read."""
         if window.width >= self.least:
             self.chance += WEIGHT * ((total == window.width) - self.chance)
+
+    def trust(self, right: bool) -> None:
+        """Learn whether what was known was right."""
+        self.sure += WEIGHT * (right - self.sure)
+
+
+def _runs(ids: Sequence[int]) -> Iterator[Window]:
+    """Give the windows that these ids, which ascend, fill."""
+    start = last = None
+    for one in ids:
+        if start is None or last is None:
+            start = one
+        elif one != last + 1:
+            yield Window(start, last + 1)
+            start = one
+        last = one
+    if start is not None and last is not None:
+        yield Window(start, last + 1)

@@ -167,8 +167,11 @@ def _crowded(window: Window, purpose: Purpose, reply: Reply) -> Problem | None:
     """Say whether the count fits its window."""
     if reply.total > window.width:
         return Problem.CROWDED
-    full = purpose is Purpose.COUNT and reply.total == window.width
-    return Problem.MISPLACED if full and reply.ids and reply.ids[0] != window.start else None
+    if purpose is not Purpose.COUNT or not reply.ids or reply.ids[0] == window.start:
+        return None
+    if reply.total == window.width:
+        return Problem.MISPLACED
+    return Problem.CROWDED if reply.total > window.stop - reply.ids[0] else None
 
 
 def ascending(ids: Sequence[int]) -> bool:

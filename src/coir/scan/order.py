@@ -110,7 +110,14 @@ class Order(Generic[Place]):
         return compiled.since(self.since.newest_ids) if self.since else compiled
 
     def run(
-        self, dataset: DatasetInfo, url: str, server: ServerInfo, compiled: Compiled, *, rows: bool
+        self,
+        dataset: DatasetInfo,
+        url: str,
+        server: ServerInfo,
+        compiled: Compiled,
+        *,
+        rows: bool,
+        known: Sequence[int] = (),
     ) -> Run:
         """Prepare a run.
 
@@ -140,6 +147,7 @@ class Order(Generic[Place]):
             snapshot=not rows and not journal and SNAPSHOT in server.features,
             journal=journal,
             filler=Filler(dataset.id, self.fields if rows else ()),
+            known=known,
             follows=self.since.newest_ids if self.since else (),
             watch=self.watch,
         )

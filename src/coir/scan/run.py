@@ -57,6 +57,7 @@ class Run:
         snapshot: whether the server offers the ids of one instant.
         journal: where progress is kept, and perhaps taken up.
         filler: fills in what rows do not tell.
+        known: ids that are expected, as far as somebody has told them.
         follows: the newest ids of an earlier scan that this one follows.
         watch: is called after each answer.
 
@@ -72,6 +73,7 @@ class Run:
         snapshot: bool = False,
         journal: Journal | None = None,
         filler: Filler | None = None,
+        known: Sequence[int] = (),
         follows: Sequence[int] = (),
         watch: Watcher | None = None,
     ) -> None:
@@ -82,6 +84,7 @@ class Run:
         self.in_flight = in_flight
         self.journal = journal
         self.filler = filler
+        self.known = known
         self.follows = follows
         self.totals = Totals()
         self.watch = watch
@@ -288,6 +291,7 @@ class Run:
             in_flight=self.in_flight,
             after_id=self.compiled.after_id,
             by_count=not (self.with_rows or self.compiled.params or self.compiled.checks),
+            known=self.known,
             resumed=self.journal.resumed if self.journal else None,
         )
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from coir.errors import CoirError
 from coir.scan.ask import Ask, Purpose, Reply, Window
@@ -27,13 +28,15 @@ READINGS = (Purpose.READ, Purpose.COUNT)
 class Gap:
     """A stretch of ids not asked for yet; ``density`` is its rows per id where known.
 
-    ``piece`` is how many of its ids to count at once, where that is worth it.
+    ``piece`` is how many of its ids to count at once, where that is worth it; ``known`` how many
+    are expected at its end, one after the other.
     """
 
     window: Window
     density: float | None = None
     attempt: int = 0
     piece: int = 0
+    known: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class WindowPlan(Plan):
         ledger: where readings are entered; when resuming, it holds the earlier ones.
         in_flight: how many requests may be under way at the same time.
         after_id: only larger ids are wanted.
+        known: ids that are expected; where nothing but ids is wanted, they say where to count.
         by_count: nothing but ids is wanted, and every image: a window may be counted
             instead of read where that shows that all its ids are there.
         resumed: where an earlier run stopped.
@@ -68,13 +72,14 @@ class WindowPlan(Plan):
         in_flight: int = 4,
         after_id: int = 0,
         by_count: bool = False,
+        known: Sequence[int] = (),
         resumed: Resumed | None = None,
     ) -> None:
         super().__init__(ledger)
         self.pace = Pace(in_flight)
         self._cap = Cap()
         self._first = after_id + 1 if after_id else 0
-        self.fullness = Fullness(self.prices) if by_count else None
+        self.fullness = Fullness(self.prices, known=known) if by_count else None
         self._survey = Survey(ledger, self.prices, self._first)
         self._next_id = 0
         if resumed:
@@ -134,9 +139,11 @@ class WindowPlan(Plan):
         gap = heapq.heappop(self._gaps)
         self.reread += gap.attempt > 0
         to_count = self._to_count(gap)
+        if self.fullness and self.fullness.known and not (to_count or gap.attempt):
+            gap = self._with_others(gap)
         window, rest = gap.window.cut(to_count or self.pace.width(gap.density))
         if rest:
-            heapq.heappush(self._gaps, Gap(rest, gap.density, gap.attempt, gap.piece))
+            heapq.heappush(self._gaps, replace(gap, window=rest))
         if to_count:
             return Ask(Purpose.COUNT, window, attempt=gap.attempt)
         return Ask(Purpose.READ, window, min(window.width, self.pace.limit), attempt=gap.attempt)
@@ -145,9 +152,23 @@ class WindowPlan(Plan):
         """Give how many ids of a gap to count instead of reading them; 0 for none."""
         if self.fullness is None:
             return 0
+        if gap.known:
+            return self.pace.within(gap.window.width) if self.fullness.saves(gap.known) else 0
         ids = self.pace.within(min(gap.piece, gap.window.width))
         density = self.pace.density if gap.density is None else gap.density
         return ids if self.fullness.is_worth(ids, density, self.pace.limit) else 0
+
+    def _with_others(self, gap: Gap) -> Gap:
+        """Give a stretch that is to be read, with those behind it that are not to be counted."""
+        while self._gaps and gap.window.width < self.pace.width(gap.density):
+            other = self._gaps[0]
+            together = Window(gap.window.start, other.window.stop)
+            if other.window.start != gap.window.stop or other.attempt or self._to_count(other):
+                break
+            heapq.heappop(self._gaps)
+            rows = sum((one.density or 0.0) * one.window.width for one in (gap, other))
+            gap = Gap(together, rows / together.width)
+        return gap
 
     # -- what came of it ----------------------------------------------------------------
 
@@ -232,7 +253,14 @@ class WindowPlan(Plan):
         first = reply.ids[0] if reply.ids else window.stop
         if first > window.start:
             heapq.heappush(self._waiting, Reading(Window(window.start, first), (), ()))
-        if first < window.stop:
+        full = reply.total == window.stop - first
+        fullness.trust(full)
+        if full and first < window.stop:
+            ids = range(first, window.stop)
+            heapq.heappush(
+                self._waiting, Reading(Window(first, window.stop), ids, (), by_count=True)
+            )
+        elif first < window.stop:
             self._divide(Window(first, window.stop), reply.total, fullness)
 
     def _divide(self, window: Window, count: int, fullness: Fullness) -> None:
@@ -265,7 +293,12 @@ class WindowPlan(Plan):
         self.pace.density = min(1.0, left / max(1, whole.width))
         self.pace.counted(whole.width, self.prices.count * (self.counted_at_start or 0))
         if self.counted_at_start and whole.width > 0:
-            if self.fullness:
+            if self.fullness and self.fullness.known:
+                self._gaps = [
+                    Gap(part, rows / part.width, known=rows if long else 0)
+                    for part, rows, long in self.fullness.expected(whole)
+                ]
+            elif self.fullness:
                 self._divide(whole, left, self.fullness)
             else:
                 self._gaps = [Gap(whole)]
