@@ -14,6 +14,8 @@ import pytest
 import coir
 from coir import Filter
 from coir.mirror import Options
+from coir.mirror.sync import PRICES
+from coir.scan.prices import ListPrices
 from scan.proxy import Proxy
 from server.running import picture
 
@@ -25,8 +27,9 @@ ROWS = Options(images="none", recheck=0, concurrency=1)
 PAGE = 5
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A server of its own for each test: the list of all images is as short as the dataset."""
     with world(tmp_path_factory.mktemp("first")) as first:
         yield first
 
@@ -144,6 +147,33 @@ def test_edits_meanwhile(stage: World, moment: str) -> None:
         with stage.mirror("now") as now, stage.reach() as own:
             now.sync(own, options=ROWS)
             assert contents(mirror) == contents(now)
+
+
+def test_the_list_proves_nothing(stage: World) -> None:
+    """What the server does not count is not held, though the list has it; what it counts comes,
+    though the list lacks it."""
+    made_up, lost = 1_000, stage.ids[5]
+
+    def lie(path: str, params: dict[str, str], body: bytes) -> bytes:
+        if path != "/api/image/" or params["per_page"] == "1":
+            return body
+        page = json.loads(body)
+        rows = [one for one in page["images"] if one["id"] != lost]
+        (mine, *_) = (one for one in rows if one["id"] == stage.ids[0])
+        return json.dumps({**page, "images": [*rows, {**mine, "id": made_up}]}).encode()
+
+    who = {"username": "admin", "password": "admin-pw"}
+    with (
+        Proxy(stage.running.url, tamper=lie) as proxy,
+        coir.connect(proxy.url, **who) as server,
+        stage.mirror("m") as mirror,
+    ):
+        report = mirror.sync(server.dataset(stage.dataset), options=ROWS)
+        assert [image.id for image in mirror.images()] == stage.ids
+        assert made_up not in {one.id for one in mirror.diff(since=0)}
+        assert report.certificate is not None
+        assert report.certificate.count == len(stage.ids)
+    assert PRICES.lists == ListPrices(), "what a server has taught is not believed of another"
 
 
 @pytest.mark.usefixtures("small_pages")

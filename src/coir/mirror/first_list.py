@@ -27,11 +27,14 @@ SHORTER = 100
 
 
 class FirstList(msgspec.Struct, frozen=True):
-    """The images of a first sync, as its scan found them, and how long the list of all was then."""
+    """How long the list of all was when a first sync began to read it.
+
+    Where a part of a dataset is wanted, its images, as a scan has found them before.
+    """
 
     total: int
-    ids: list[int]
-    certificate: Certificate
+    ids: list[int] | None = None
+    certificate: Certificate | None = None
 
     def holds(self, total: int) -> bool:
         """Whether pages of the list still are what they were, now that it is so long."""

@@ -89,7 +89,7 @@ class Following:
         with reader.scan() as scan:
             rows = [row for row in scan if row.id in wanted]
         reader.certificate = scan.certificate
-        filler = Filler(reader.dataset.info.id, FIELDS)
+        filler = Filler(reader.dataset.info.id, FIELDS, reader.prices.lists)
         filled = reader.transport.run(filler.filled(rows, len(rows)))
         return [image_record(row) for row in filled if row.path is not UNSET]
 

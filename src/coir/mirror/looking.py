@@ -11,7 +11,8 @@ from coir.client.operations import DatasetCalls
 from coir.client.transport import Transport
 from coir.errors import InvalidRequest
 from coir.mirror.database import keep
-from coir.mirror.first_list import FirstList, Step, kept
+from coir.mirror.first_list import Step
+from coir.mirror.first_reading import FirstReading
 from coir.mirror.following import Following
 from coir.mirror.options import Options
 from coir.mirror.plan import Tally
@@ -74,16 +75,17 @@ class Looking:
             return Look("full", reader, reader.listing(progress), self._since(calls, progress))
         self._check_quick(reader.compiled)
         last = self.store.syncs.last_certificate()
+        first = FirstReading(reader)
         if progress is not None:
-            reader.first = self._begun(reader)
+            reader.first = first.begun()
         if self.options.quick and last is not None and last.strategy != OVERLAPPING:
             return Look("quick", reader, reader.quick())
+        if reader.first is not None:
+            return Look("full", reader, first.rest(reader.first))
+        tells_all = "fields" in self.dataset.server.info.features
+        if not (self.store.held() or tells_all) and (total := first.total()):
+            return Look("full", reader, first.anew(total, progress))
         return Look("full", reader, reader.listing(progress))
-
-    def _begun(self, reader: Reader) -> FirstList | None:
-        """Give the list of a first sync that was interrupted, where it can go on."""
-        first = kept(self.store.database)
-        return first if first is not None and first.holds(reader.list_total()) else None
 
     def _since(self, calls: DatasetCalls[Transport], progress: Path | None) -> str | None:
         """Give the cursor of the moment at which a listing began, also one that goes on."""

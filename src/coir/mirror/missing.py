@@ -18,8 +18,9 @@ from coir.client.transport import Transport
 from coir.errors import UnexpectedAnswer
 from coir.mirror.record import ImageRecord, image_record
 from coir.model import Details, Image
-from coir.scan.details import every_page, list_pages, with_details
+from coir.scan.details import Page, every_page, list_pages, listed, single, with_details
 from coir.scan.filter import Compiled
+from coir.scan.prices import ListPrices
 
 __all__ = ["Asking"]
 
@@ -42,6 +43,7 @@ class Asking:
     dataset: Dataset
     compiled: Compiled
     transport: Transport
+    prices: ListPrices
     concurrency: int
     watch: Watch | None = None
 
@@ -85,7 +87,7 @@ class Asking:
 
     def _single(self, ids: Sequence[int]) -> list[Details]:
         def ask(image_id: int) -> Details | None:
-            return self.transport.run(routes.details(image_id))
+            return self.transport.run(single(image_id, self.prices))
 
         found: list[Details] = []
         for number, end in enumerate(each(ask, ids, self.concurrency), 1):
@@ -103,17 +105,19 @@ class Asking:
         """
         fields, wanted, many = ("dataset_id", *FIELDS), set(ids), len(ids) > MOST
         for _ in range(ATTEMPTS):
-            first = self.transport.run(routes.all_details(fields, 1, 1))
+            first = self.transport.run(listed(fields, Page(1, 1), self.prices))
             if any(getattr(one, name) is UNSET for one in first.images for name in FIELDS):
                 return None  # a fork's, which tells less
-            pages = every_page(first.total) if many else list_pages(first.total, len(ids))
+            pages = (
+                every_page(first.total) if many else list_pages(first.total, len(ids), self.prices)
+            )
             if not pages and first.total:
                 return None  # asking for each is cheaper
             found: list[Details] = []
             seen: set[int] = set()
             totals = {first.total}
             for page in pages:
-                answer = self.transport.run(routes.all_details(fields, page.number, page.size))
+                answer = self.transport.run(listed(fields, page, self.prices))
                 totals.add(answer.total)
                 found += [one for one in answer.images if one.id in wanted and one.id not in seen]
                 seen.update(one.id for one in answer.images)

@@ -13,22 +13,22 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
-from msgspec import UNSET, structs
+from msgspec import structs
 
 from coir.client import Dataset, routes
 from coir.client.crew import each
 from coir.client.transport import Transport
-from coir.mirror.first_list import FirstList, Step, Turned, enter, pages_read
+from coir.mirror.first_list import FirstList, Step
 from coir.mirror.missing import Asking
 from coir.mirror.plan import Action, Add, Adds, Change, Remove, Tally, compare
 from coir.mirror.ranges import search
 from coir.mirror.record import ImageRecord, image_record
 from coir.mirror.store import Store
 from coir.mirror.windows import WIDEST, count, grouped, rows
-from coir.model import Details, Image
+from coir.model import Image
 from coir.scan import Certificate, Filter, Progress, Scan
 from coir.scan.ask import Window
-from coir.scan.details import Filler, Page, last_page, list_pages, with_details
+from coir.scan.details import Filler
 from coir.scan.filter import Compiled
 from coir.scan.offset_plan import OffsetPlan
 from coir.scan.prices import Prices
@@ -37,19 +37,12 @@ __all__ = ["FIELDS", "OVERLAPPING", "Reader"]
 
 # What a mirror wants to know beyond the listing's own columns.
 FIELDS = ("path", "width", "height")
-# What the listing's own columns tell beside the id.
-COLUMNS = ("file_name", "annotated", "num_annotations")
-ALL = (*COLUMNS, *FIELDS)
 # The claims of a certificate by which what is not listed is not there.
 PROVEN = {"S3", "S6"}
 # The strategy of a scan whose filters did not reach the server.
 OVERLAPPING = OffsetPlan.strategy
 # Images whose further fields are filled in together.
 BATCH = 2_000
-# Pages of the list of all images under way: one is made while another is on its way; more would
-# only make other people's requests wait.
-PAGES = 2
-
 Watch = Callable[[str, int, int | None], None]
 
 
@@ -89,25 +82,20 @@ class Reader:
         held = self.store.held()
         told = FIELDS if "fields" in self.dataset.server.info.features else ()
         scan = self.scan(told, progress)
-        if self.first is not None:
-            yield from self._rest(self.first, pages_read(self.store.database))
-            self.seconds = time.monotonic() - started
-            return
         gone: list[int] = []
         with scan:
-            total = 0 if held or told else self.list_total()
-            if total:
-                actions = self._anew(scan, total, keeping=progress is not None)
-            elif held:
+            if held:
                 there = map(image_record, scan)
-                actions = self._whole(compare(self.store.images(), there, self.tally), held)
+                steps: Iterator[Step] = self._whole(
+                    compare(self.store.images(), there, self.tally), held
+                )
             else:
-                actions = self._all(scan)
-            for action in actions:
-                if isinstance(action, Remove):
-                    gone.append(action.id)
+                steps = self._all(scan)
+            for step in steps:
+                if isinstance(step, Remove):
+                    gone.append(step.id)
                 else:
-                    yield action
+                    yield step
         self.certificate = structs.replace(scan.certificate, details_missing=self._went)
         self.prices.take(scan.prices)
         self.seconds = time.monotonic() - started
@@ -122,75 +110,6 @@ class Reader:
                 yield from self._whole(adds.each(), 0)
             else:
                 yield adds
-
-    def list_total(self) -> int:
-        """Count the list of all images; 0 where it does not tell what the listing tells, too.
-
-        A fork's may not.
-        """
-        page = self.transport.run(routes.all_details(ALL, 1, 1))
-        one = next(iter(page.images), None)
-        return page.total if all(getattr(one, name, UNSET) is not UNSET for name in ALL) else 0
-
-    def _anew(self, scan: Scan, total: int, *, keeping: bool) -> Iterator[Step]:
-        """Read the ids, and all else from the list that tells the further fields, too.
-
-        A row costs the original as much in either list: a first sync reads one of them. With
-        ``keeping`` an interrupted one goes on.
-        """
-        ids = scan.ids()
-        first = FirstList(total, list(ids), scan.certificate)
-        if keeping:
-            enter(self.store.database, first)
-        yield from self._added(first, set(ids), set())
-
-    def _rest(self, first: FirstList, read: set[Page]) -> Iterator[Step]:
-        """Go on with a list of which some pages were read."""
-        held = self.store.image_ids()
-        self.tally.unchanged = len(held)
-        yield from self._added(first, set(first.ids).difference(held), read)
-        self.certificate = structs.replace(first.certificate, details_missing=self._went)
-
-    def _added(self, first: FirstList, wanted: set[int], read: set[Page]) -> Iterator[Step]:
-        for one in self._details(first, wanted, read):
-            if isinstance(one, Turned):
-                yield one
-                continue
-            action = Add(image_record(with_details(Image(one.id, ""), one, ALL)))
-            self.tally.count(action)
-            yield action
-
-    def _details(
-        self, first: FirstList, wanted: set[int], read: set[Page]
-    ) -> Iterator[Details | Turned]:
-        """Give what is told of some images, in no order; those that are gone are left out."""
-        expected = len(first.ids)
-
-        def page(asked: Page) -> list[Details]:
-            return self.transport.run(routes.all_details(ALL, *asked)).images
-
-        def those_of(pages: Sequence[Page]) -> Iterator[Details | Turned]:
-            left = [one for one in pages if one not in read]
-            for done in each(page, left, min(PAGES, self.concurrency)):
-                if self.watch is not None:
-                    self.watch("reading", expected - len(wanted), expected)
-                for one in done.result:
-                    if one.id in wanted:
-                        wanted.remove(one.id)
-                        yield one
-                yield Turned(done.item)
-
-        yield from those_of(last_page(first.total, expected))
-        yield from those_of(list_pages(first.total, len(wanted)))
-
-        def single(image_id: int) -> Details | None:
-            return self.transport.run(routes.details(image_id))
-
-        for left in each(single, sorted(wanted), self.concurrency):
-            if left.result is None:
-                self._went += 1
-            else:
-                yield left.result
 
     def _gone(self, ids: Sequence[int], *, proven: bool) -> Iterator[Action]:
         """Remove what the listing did not have; where that proves little, after a second look."""
@@ -211,7 +130,14 @@ class Reader:
 
     def asking(self) -> Asking:
         """Give what asks for images by themselves."""
-        return Asking(self.dataset, self.compiled, self.transport, self.concurrency, self.watch)
+        return Asking(
+            self.dataset,
+            self.compiled,
+            self.transport,
+            self.prices.lists,
+            self.concurrency,
+            self.watch,
+        )
 
     def scan(self, fields: Sequence[str] = (), progress: Path | None = None) -> Scan:
         """Give a scan of the images that are wanted."""
@@ -236,7 +162,7 @@ class Reader:
 
     def _whole(self, actions: Iterator[Action], held: int) -> Iterator[Action]:
         """Fill in what the rows of new images do not tell; those that are gone are left out."""
-        filler = Filler(self.dataset.info.id, FIELDS)
+        filler = Filler(self.dataset.info.id, FIELDS, self.prices.lists)
         while batch := list(islice(actions, BATCH)):
             lacking = [
                 one.image for one in batch if isinstance(one, Add | Change) and _is_lacking(one)
@@ -262,7 +188,7 @@ class Reader:
 
     def quick(self) -> Iterator[Action]:
         """Compare new images, and the ranges whose counts say that something is gone."""
-        newest, total = self._highest()
+        newest, total = self.highest()
         held, last = self.store.held(), max(self.store.newest(), self.compiled.after_id)
         known = Window(self.compiled.after_id + 1, last + 1)
         # The total is that of all ids: it is what is asked for only where no id is left out.
@@ -276,7 +202,8 @@ class Reader:
         yield from self._whole(self.within(sorted(windows)), held)
         self.tally.unchanged = held - self.tally.removed - self.tally.changed
 
-    def _highest(self) -> tuple[int, int]:
+    def highest(self) -> tuple[int, int]:
+        """Ask for the largest id, and how many images there are."""
         started = time.monotonic()
         params = {**self.compiled.params, "page": "1", "limit": "1", "order": "-id"}
         page = self.transport.run(routes.images(self.dataset.info.id, params, Image))

@@ -12,11 +12,11 @@ Each phase leaves what it did in the database, so that the next sync goes on wit
 
 from __future__ import annotations
 
-import copy
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from copy import copy, deepcopy
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -95,13 +95,13 @@ class Sync:
 
     def __post_init__(self) -> None:
         self._counting = Lock()
-        self.dataset = copy.copy(self.dataset)
+        self.dataset = copy(self.dataset)
         self.dataset.transport = self.dataset.transport.telling(self._sending)
         self.store.syncs.server_clock = self.dataset.transport.clock.now
         self.transport = self.dataset.transport.paced(Throttle(self.options.max_rps))
         self.calls = DatasetCalls(self.transport, self.dataset.info)
         self.started = time.monotonic()
-        self.prices = self.store.database.setting("prices", Prices) or replace(PRICES)
+        self.prices = self.store.database.setting("prices", Prices) or deepcopy(PRICES)
 
     def _sending(self) -> None:
         with self._counting:

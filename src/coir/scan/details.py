@@ -9,17 +9,19 @@ leaves out is asked for one by one, and what has gone meanwhile stays unset.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from operator import attrgetter
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from msgspec import UNSET
 from msgspec.structs import replace
 
 from coir.client import routes
-from coir.client.exchange import Operation
+from coir.client.exchange import Answer, Operation
 from coir.errors import InvalidRequest
-from coir.model import Details, Image
+from coir.model import Details, DetailsPage, Image
+from coir.scan.prices import ListPrices
 
 __all__ = [
     "FIELDS",
@@ -29,14 +31,14 @@ __all__ = [
     "every_page",
     "last_page",
     "list_pages",
+    "listed",
+    "single",
     "with_details",
 ]
 
+T = TypeVar("T")
+
 FIELDS = ("path", "width", "height", "category_ids")
-# Measured on the original with 200,000 images: a row of the list, and the count that each page
-# makes of all; a request for one image, which looks through all of them for its neighbours.
-ROW_SECONDS, COUNT_SECONDS = 25e-6, 0.5e-6
-REQUEST_SECONDS, NEIGHBOUR_SECONDS = 5e-3, 0.45e-6
 # Each page makes the server count everything: few large ones. One of these takes about
 # as long as a page of the listing at its largest.
 PER_PAGE = 20_000
@@ -63,9 +65,12 @@ def checked_fields(fields: Sequence[str]) -> tuple[str, ...]:
 class Filler:
     """Fills in the fields that rows lack; ``missing`` counts those of images that are gone."""
 
-    def __init__(self, dataset_id: int, fields: tuple[str, ...]) -> None:
+    def __init__(
+        self, dataset_id: int, fields: tuple[str, ...], prices: ListPrices | None = None
+    ) -> None:
         self.dataset_id = dataset_id
         self.fields = fields
+        self.prices = prices or ListPrices()
         self.missing = 0
         self._known: dict[int, Details] | None = None
 
@@ -77,7 +82,7 @@ class Filler:
             self._known = yield from self._listed({row.id for row in rows}, expected)
         filled = []
         for row in rows:
-            found = self._known.pop(row.id, None) or (yield from routes.details(row.id))
+            found = self._known.pop(row.id, None) or (yield from single(row.id, self.prices))
             self.missing += found is None
             filled.append(with_details(row, found, self.fields) if found else row)
         return filled
@@ -92,20 +97,20 @@ class Filler:
         What the end of the list lacks of the ``first`` rows decides whether the rest is read.
         """
         fields = ("dataset_id", *self.fields)
-        total = (yield from routes.all_details(fields, 1, 1)).total
+        total = (yield from listed(fields, Page(1, 1), self.prices)).total
         known: dict[int, Details] = {}
-        tried = last_page(total, expected)
+        tried = last_page(total, expected, self.prices)
         if tried:
             yield from self._read(tried, fields, known)
             expected = expected * len(first - known.keys()) // len(first)
-        yield from self._read(list_pages(total, expected), fields, known)
+        yield from self._read(list_pages(total, expected, self.prices), fields, known)
         return known
 
     def _read(
         self, pages: Sequence[Page], fields: Sequence[str], known: dict[int, Details]
     ) -> Operation[None]:
         for page in pages:
-            answer = yield from routes.all_details(fields, page.number, page.size)
+            answer = yield from listed(fields, page, self.prices)
             mine = (one for one in answer.images if one.dataset_id == self.dataset_id)
             known.update((one.id, one) for one in mine)
 
@@ -123,7 +128,30 @@ class Page(NamedTuple):
     size: int
 
 
-def last_page(total: int, wanted: int) -> list[Page]:
+def listed(fields: Sequence[str], page: Page, prices: ListPrices) -> Operation[DetailsPage]:
+    """Read a page of the list of all images, and learn what it costs."""
+    asked = routes.all_details(fields, page.number, page.size)
+    return (yield from _timed(asked, partial(prices.read, page.size)))
+
+
+def single(image_id: int, prices: ListPrices) -> Operation[Details | None]:
+    """Read all fields of one image, and learn what that costs; None when it is gone."""
+    return (yield from _timed(routes.details(image_id), prices.asked))
+
+
+def _timed(operation: Operation[T], learn: Callable[[float], None]) -> Operation[T]:
+    answer: Answer | None = None
+    try:
+        while True:
+            request = operation.send(answer) if answer else next(operation)
+            answer = yield request
+            learn(answer.seconds)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+
+
+def last_page(total: int, wanted: int, prices: ListPrices) -> list[Page]:
     """Give the last page of the list, so large that it may hold the ``wanted`` newest images.
 
     None where all of it, or asking for each image, would be as cheap.
@@ -133,27 +161,20 @@ def last_page(total: int, wanted: int) -> list[Page]:
         return []
     # The smallest size whose page of this number is the last one.
     size = -(-total // number)
-    cheap = size <= PER_PAGE and _list_seconds(total, 1, size) < _single_seconds(total, wanted)
-    return [Page(number, size)] if cheap else []
+    cheap = prices.reading(total, 1, size) < prices.asking(total, wanted)
+    return [Page(number, size)] if cheap and size <= PER_PAGE else []
 
 
-def list_pages(total: int, wanted: int) -> list[Page]:
+def list_pages(total: int, wanted: int, prices: ListPrices) -> list[Page]:
     """Give the pages of the whole list, to be read for some of its images.
 
     None where it is cheaper to ask for those one by one.
     """
     pages = every_page(total)
-    return [] if _single_seconds(total, wanted) < _list_seconds(total, len(pages), total) else pages
+    cheap = prices.reading(total, len(pages), total) <= prices.asking(total, wanted)
+    return pages if cheap else []
 
 
 def every_page(total: int) -> list[Page]:
     """Give the pages of the whole list."""
     return [Page(one, PER_PAGE) for one in range(1, -(-total // PER_PAGE) + 1)]
-
-
-def _list_seconds(total: int, pages: int, rows: int) -> float:
-    return pages * (REQUEST_SECONDS + total * COUNT_SECONDS) + rows * ROW_SECONDS
-
-
-def _single_seconds(total: int, wanted: int) -> float:
-    return wanted * (REQUEST_SECONDS + total * NEIGHBOUR_SECONDS)
