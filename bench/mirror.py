@@ -30,6 +30,7 @@ from bench.stage import open_stage
 from bench.talk import say
 from coir import Dataset, Scan, Server
 from coir.mirror import Mirror, Options
+from coir.mirror.reading import FIELDS
 
 ROWS_ONLY = {"images": "none", "annotations": "none"}
 
@@ -82,6 +83,7 @@ def _measured(server: Server, name: str, repeat: int, *, delete: bool) -> list[W
         title: Way(title)
         for title in (
             "the listing alone",
+            "the listing with what a mirror wants",
             "first sync",
             "sync, nothing changed",
             "quick sync, nothing changed",
@@ -99,8 +101,10 @@ def _measured(server: Server, name: str, repeat: int, *, delete: bool) -> list[W
 def _turn(
     server: Server, dataset: Dataset, folder: Path, ways: Sequence[Way], *, delete: bool
 ) -> None:
-    listing, first, again, quick, quick_gone, gone = ways
+    listing, wanted, first, again, quick, quick_gone, gone = ways
     listing.run(lambda: _listed(dataset))
+    if "fields" in dataset.server.info.features:
+        wanted.run(lambda: _listed(dataset, FIELDS))
     with Mirror(folder / "m") as mirror:
 
         def synced(*, fast: bool = False) -> int:
@@ -118,8 +122,8 @@ def _turn(
                 gone.run(synced)
 
 
-def _listed(dataset: Dataset) -> int:
-    scan = Scan(dataset)
+def _listed(dataset: Dataset, fields: Sequence[str] = ()) -> int:
+    scan = Scan(dataset, fields=fields)
     for _ in scan:
         pass
     return scan.certificate.requests

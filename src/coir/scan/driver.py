@@ -78,10 +78,15 @@ class Scan(Order[Dataset]):
         return images
 
     def _images(self) -> Generator[Image]:
+        with closing(self._lists()) as lists:
+            for rows in lists:
+                yield from rows
+
+    def _lists(self) -> Generator[Sequence[Image]]:
         run = self._run(rows=True)
         with closing(self._readings(run)) as readings:
             for reading in readings:
-                yield from self._transport.run(run.filled(reading))
+                yield self._transport.run(run.filled(reading))
 
     def batches(self, size: int) -> Generator[list[Image]]:
         """Give the images in lists of ``size``; the last one may be shorter.
@@ -90,13 +95,13 @@ class Scan(Order[Dataset]):
         """
         self.check_size(size)
         batch: list[Image] = []
-        with closing(self._images()) as images:
+        with closing(self._lists()) as lists:
             try:
-                for image in images:
-                    batch.append(image)
-                    if len(batch) == size:
-                        yield batch
-                        batch = []
+                for rows in lists:
+                    batch += rows
+                    while len(batch) >= size:
+                        given, batch = batch[:size], batch[size:]
+                        yield given
             except CoirError:
                 if batch:
                     yield batch
@@ -163,10 +168,13 @@ class Scan(Order[Dataset]):
             threading.Thread(target=self._work, args=(run, asks, results), daemon=True).start()
         try:
             yield from run.begin()
+            readings: list[Reading] = []
             while not run.plan.done:
                 for ask in run.asks():
                     asks.put(ask)
-                yield from run.report(results.get())
+                yield from readings  # the server works on what is next while they are used
+                readings = run.report(results.get())
+            yield from readings
             self._certificate = run.finish()
             self.prices = run.plan.prices
         finally:
