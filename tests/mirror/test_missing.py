@@ -125,6 +125,21 @@ def test_whatever_the_feed_tells_of(way: Way, many: bool) -> None:
     assert (way.singles, way.pages) == (0, 0)
 
 
+def test_a_cursor_that_does_not_arrive(way: Way) -> None:
+    """Where the feed's cursor is stripped, too, nothing is missed: everything is read each time."""
+    if way.proxy.original:
+        pytest.skip("the original has no feed")
+    way.proxy.stripped += ("/changes",)
+    stage, ids = way.stage, way.stage.ids
+    (moved,) = way.mirror.annotations(ids[0])
+    stage.upload()
+    stage.change(moved.id, category_id=moved.category_id, segmentation=SQUARE)
+    assert way.sync().mode == "full"
+    assert way.is_whole()
+    with pytest.raises(InvalidRequest, match="did not reach the server"):
+        way.dataset.changes(way.dataset.changes().cursor)
+
+
 def test_a_part_that_the_feed_tells_of(stage: World) -> None:
     """What rows show is looked for in them; what they do not show is refused, and never guessed."""
     who = {"username": "admin", "password": "admin-pw"}

@@ -27,7 +27,8 @@ def untouched(_path: str, _params: dict[str, str], body: bytes) -> bytes:
 class Proxy:
     """Passes requests on to ``upstream``.
 
-    ``strip`` drops the query parameters that the original does not declare; ``tamper`` gets
+    ``strip`` drops the query parameters of ``stripped`` routes that the original does not declare;
+    ``tamper`` gets
     the path, the query and the body of each answer, and gives a body, a status to answer
     with instead, or None to break the connection. Unless ``original`` is false, it hides
     what coir's server offers beside the original's routes. It serves below ``prefix``, at ``host``.
@@ -45,6 +46,7 @@ class Proxy:
     ) -> None:
         self.prefix, self.original = prefix, original
         self.upstream, self.strip, self.tamper = upstream, strip, tamper
+        self.stripped: tuple[str, ...] = ("/data", "/ids")
         self.requests = 0
         self._http = httpx2.Client(base_url=upstream, timeout=30, verify=False)
         proxy = self
@@ -96,7 +98,7 @@ class Proxy:
             return
         parts = parts._replace(path=parts.path.removeprefix(self.prefix))
         params = dict(parse_qsl(parts.query))
-        if self.strip and parts.path.endswith(("/data", "/ids")):
+        if self.strip and parts.path.endswith(self.stripped):
             params = {name: value for name, value in params.items() if name in DECLARED}
         length = int(handler.headers.get("content-length", 0))
         kept = {

@@ -34,7 +34,8 @@ class Following:
         """Compare what the change feed tells of; gives the actions, and the next cursor.
 
         Raises:
-            InvalidRequest: the cursor has expired: everything is to be read.
+            InvalidRequest: the cursor has expired, or does not reach the server: everything is to
+                be read.
 
         """
         touched: dict[int, Look] = {}

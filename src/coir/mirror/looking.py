@@ -67,7 +67,7 @@ class Looking:
             try:
                 steps, cursor = Following(reader).feed(held)
             except InvalidRequest:
-                pass  # it has expired: everything is read
+                pass  # it has expired, or does not arrive: everything is read
             else:
                 return Look("feed", reader, steps, cursor)
         if follows(self.dataset):

@@ -153,8 +153,12 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class Changes(msgspec.Struct, frozen=True):
-    """Entries in the order of their commits, and the cursor to ask for what comes behind them."""
+    """Entries in the order of their commits, and the cursor to ask for what comes behind them.
+
+    ``query`` is what was asked, as it came to the server; older ones do not say it.
+    """
 
     changes: tuple[Change, ...]
     cursor: str
     more: bool = False
+    query: dict[str, str] | None = None

@@ -266,7 +266,7 @@ PAGE = record(
 QUERY = mapped(TEXT, "What was asked.")
 IDS = record({"total": INTEGER, "query": QUERY, "ids": INTEGERS})
 ROWS = record({"total": INTEGER, "query": QUERY, "images": listed(of("Row"))})
-CHANGES = record({"changes": listed(of("Change")), "cursor": TEXT, "more": FLAG})
+CHANGES = record({"changes": listed(of("Change")), "query": QUERY, "cursor": TEXT, "more": FLAG})
 EXPORTS = listed(record(EXPORT))
 ONE_EXPORT = record(
     EXPORT

@@ -274,8 +274,8 @@ class DatasetCalls(Reach[Way]):
         without entries comes after so many seconds, 60 at most.
 
         Raises:
-            InvalidRequest: the cursor is none of this dataset's, or has expired: read everything
-                again; or the server has no such feed.
+            InvalidRequest: the cursor is none of this dataset's, has expired, or did not reach the
+                server: read everything again; or the server has no such feed.
             DatasetNotFound: it is not there any more.
 
         """
@@ -289,4 +289,10 @@ class DatasetCalls(Reach[Way]):
         answer = yield request
         if answer.status == NOT_FOUND:
             yield from routes.visible(self.info.id)
-        return decoded(request, answer, Changes)
+        told = decoded(request, answer, Changes)
+        if told.query is not None and told.query.get("since") != since:
+            raise InvalidRequest(
+                "The cursor did not reach the server: something on the way to it drops parameters.",
+                hint="Reach the server directly, or read everything again.",
+            )
+        return told

@@ -65,10 +65,18 @@ class Found:
     cursor: Cursor
     more: bool
 
-    def shown(self) -> dict[str, Any]:
-        """The answer."""
+    def shown(self, given: dict[str, str]) -> dict[str, Any]:
+        """The answer to a request with these parameters.
+
+        They are repeated: without its cursor, which a proxy may drop, a request finds nothing new.
+        """
         entries = [_shown(row) for row in self.entries]
-        return {"changes": entries, "cursor": str(self.cursor), "more": self.more}
+        return {
+            "changes": entries,
+            "query": given,
+            "cursor": str(self.cursor),
+            "more": self.more,
+        }
 
 
 @router.get("/{dataset_id:id}/changes")
@@ -78,7 +86,8 @@ async def changes(request: Request, dataset_id: int, caller: SignedIn) -> Respon
     With `wait` an answer without entries comes only after so many seconds.
     """
     state = state_of(request)
-    asked = Asked.of(query(request), dataset_id)
+    given = query(request)
+    asked = Asked.of(given, dataset_id)
     deadline = time.monotonic() + asked.wait
     found = await run_in_threadpool(_found, state, caller, dataset_id, asked.since, asked.limit)
     while asked.since is not None and not found.entries:
@@ -88,7 +97,7 @@ async def changes(request: Request, dataset_id: int, caller: SignedIn) -> Respon
         found = await run_in_threadpool(
             _found, state, caller, dataset_id, found.cursor, asked.limit
         )
-    return answer(found.shown())
+    return answer(found.shown(given))
 
 
 def _found(
