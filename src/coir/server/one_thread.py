@@ -1,4 +1,4 @@
-"""Routes whose caller and body are found out in the thread of their endpoint.
+"""Routes whose caller and parameters are found out in the thread of their endpoint.
 
 Left to itself, each `def` among the dependencies has a thread of its own. On the way there and back
 a request waits for its turn at the interpreter, which others have at the moment.
@@ -16,12 +16,10 @@ from fastapi import Request
 from fastapi.params import Depends
 from fastapi.routing import APIRoute
 
-from coir.server.parameters import Received, received
-
 __all__ = ["OneThread"]
 
-# Parameters of every endpoint here, as FastAPI sees it; those of this project are named so, too.
-REQUEST, BODY = "request", "received_body"
+# A parameter of every endpoint here, as FastAPI sees it; those of this project call it so, too.
+REQUEST = "request"
 
 
 class OneThread(APIRoute):
@@ -37,24 +35,22 @@ class OneThread(APIRoute):
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """How a value is found: by a function, of the request, the body or what others find."""
+    """How a value is found: by a function, of the request or what others find; or it is that."""
 
     of: Callable[..., Any]
     needs: tuple[tuple[str, _Found], ...] = ()
 
-    def value(self, request: Request, body: bytes) -> Any:
+    def value(self, request: Request) -> Any:
         if self.of is Request:
             return request
-        if self.of is received:
-            return body
-        return self.of(**{name: one.value(request, body) for name, one in self.needs})
+        return self.of(**{name: one.value(request) for name, one in self.needs})
 
 
 def _alone(endpoint: Callable[..., Any]) -> Callable[..., Any]:
-    """The endpoint as one that depends on nothing but the request, its body and its path."""
+    """The endpoint as one that depends on nothing but the request and its path."""
     if inspect.iscoroutinefunction(endpoint):
         return endpoint
-    kept = {REQUEST: _parameter(REQUEST, Request), BODY: _parameter(BODY, Received)}
+    kept = {REQUEST: _parameter(REQUEST, Request)}
     found: list[tuple[str, _Found]] = []
     for name, annotation in _parameters(endpoint):
         how = _found(annotation)
@@ -69,8 +65,8 @@ def _alone(endpoint: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(endpoint)
     def alone(**given: Any) -> Any:
-        request, body = given.pop(REQUEST), given.pop(BODY)
-        return endpoint(**given, **{name: how.value(request, body) for name, how in found})
+        request = given.pop(REQUEST)
+        return endpoint(**given, **{name: how.value(request) for name, how in found})
 
     alone.__signature__ = inspect.Signature(list(kept.values()))  # type: ignore[attr-defined]  # PEP 362
     return alone
@@ -81,8 +77,6 @@ def _found(annotation: Any) -> _Found | None:
     if annotation is Request:
         return _Found(Request)
     dependency = _dependency(annotation)
-    if dependency is received:
-        return _Found(received)
     if not inspect.isfunction(dependency) or _is_waited_for(dependency):
         return None
     needs = [(name, _found(one)) for name, one in _parameters(dependency)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import msgspec
+from anyio import from_thread
 from fastapi import Depends, Request
 
 from coir.server.answers import invalid, refused
@@ -20,31 +21,23 @@ ANYWHERE = "the JSON body or the post body or the query string"
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
-async def received(request: Request) -> bytes:
-    """The body as it came; no route but an upload takes a large one."""
-    return await request.body()
-
-
-Received = Annotated[bytes, Depends(received)]
-
-
-def json_object(request: Request, body: Received) -> dict[str, Any]:
-    """The JSON object of the body; empty when the body is of another type.
+def json_object(request: Request) -> dict[str, Any]:
+    """The JSON object of the body, which is waited for; empty when it is of another type.
 
     Only a body that calls itself JSON is read as such (recorded: login.form_encoded_body): a page
     of another site cannot send one without asking first.
     """
-    return _decoded(body) if _is_json(request) else {}
+    return _decoded(request) if _is_json(request) else {}
 
 
-def page_object(request: Request, body: Received) -> dict[str, Any]:
+def page_object(request: Request) -> dict[str, Any]:
     """The JSON object of the body, whatever it calls itself: the original's page says, a form.
 
     A page of another site can send such a body without asking: what it sends is refused.
     """
     if not _is_json(request) and foreign(request.headers):
         raise refused(ELSEWHERE, 403)
-    return _decoded(body)
+    return _decoded(request)
 
 
 def _is_json(request: Request) -> bool:
@@ -52,7 +45,8 @@ def _is_json(request: Request) -> bool:
     return kind == "application/json" or kind.endswith("+json")
 
 
-def _decoded(body: bytes) -> dict[str, Any]:
+def _decoded(request: Request) -> dict[str, Any]:
+    body = from_thread.run(request.body)
     if not body:
         return {}
     try:
@@ -64,13 +58,17 @@ def _decoded(body: bytes) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-async def values(request: Request, body: Received) -> dict[str, Any]:
+def values(request: Request) -> dict[str, Any]:
     """The parameters of the JSON body, the query and the form; the former hide the latter."""
-    found: dict[str, Any] = {}
-    if request.headers.get("content-type", "").lower().startswith(_FORMS):
-        async with request.form(max_files=1, max_fields=100) as form:
-            found |= {name: value for name, value in form.items() if isinstance(value, str)}
-    return found | query(request) | json_object(request, body)
+    form = from_thread.run(_form, request)
+    return form | query(request) | json_object(request)
+
+
+async def _form(request: Request) -> dict[str, Any]:
+    if not request.headers.get("content-type", "").lower().startswith(_FORMS):
+        return {}
+    async with request.form(max_files=1, max_fields=100) as form:
+        return {name: value for name, value in form.items() if isinstance(value, str)}
 
 
 Body = Annotated[dict[str, Any], Depends(json_object)]
