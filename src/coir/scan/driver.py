@@ -99,9 +99,10 @@ class Scan(Order[Dataset]):
             try:
                 for rows in lists:
                     batch += rows
-                    while len(batch) >= size:
-                        given, batch = batch[:size], batch[size:]
-                        yield given
+                    whole = len(batch) - len(batch) % size
+                    for start in range(0, whole, size):
+                        yield batch[start : start + size]
+                    batch = batch[whole:]
             except CoirError:
                 if batch:
                     yield batch

@@ -8,6 +8,7 @@ counted only while what may be saved is worth the risk.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -32,7 +33,8 @@ WEIGHT = 0.3
 class Fullness:
     """What counting costs, and the chance that a piece is full.
 
-    ``known`` are ids that are expected, ascending: no proof, and a good hint at where to count.
+    ``known`` are ids that were told before, ascending: no proof that they still are there, and a
+    good hint at where to count.
     """
 
     prices: Prices
@@ -73,6 +75,12 @@ class Fullness:
             start, end, short = run.stop, run.stop, 0
         if start < window.stop:
             yield Window(start, window.stop), short, False
+
+    def tells(self, window: Window) -> bool:
+        """Whether every id of a window is known."""
+        first = bisect_left(self.known, window.start)
+        last = first + window.width - 1
+        return last < len(self.known) and self.known[last] == window.stop - 1
 
     def saves(self, rows: float) -> bool:
         """Whether to count so many rows that are known to follow each other.

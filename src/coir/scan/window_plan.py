@@ -143,7 +143,8 @@ class WindowPlan(Plan):
             gap = self._with_others(gap)
         window, rest = gap.window.cut(to_count or self.pace.width(gap.density))
         if rest:
-            heapq.heappush(self._gaps, replace(gap, window=rest))
+            known = min(gap.known, rest.width)
+            heapq.heappush(self._gaps, replace(gap, window=rest, known=known))
         if to_count:
             return Ask(Purpose.COUNT, window, attempt=gap.attempt)
         return Ask(Purpose.READ, window, min(window.width, self.pace.limit), attempt=gap.attempt)
@@ -255,13 +256,15 @@ class WindowPlan(Plan):
             heapq.heappush(self._waiting, Reading(Window(window.start, first), (), ()))
         full = reply.total == window.stop - first
         fullness.trust(full)
-        if full and first < window.stop:
+        if first == window.stop:
+            return
+        rest = Window(first, window.stop)
+        # The count and the row may be of two moments: only what was there before is believed.
+        if full and fullness.tells(rest):
             ids = range(first, window.stop)
-            heapq.heappush(
-                self._waiting, Reading(Window(first, window.stop), ids, (), by_count=True)
-            )
-        elif first < window.stop:
-            self._divide(Window(first, window.stop), reply.total, fullness)
+            heapq.heappush(self._waiting, Reading(rest, ids, (), by_count=True))
+        else:
+            self._divide(rest, reply.total, fullness)
 
     def _divide(self, window: Window, count: int, fullness: Fullness) -> None:
         """Plan to count a window in pieces; the first of its ids is there."""
