@@ -168,8 +168,14 @@ def test_the_list_proves_nothing(stage: World) -> None:
         coir.connect(proxy.url, **who) as server,
         stage.mirror("m") as mirror,
     ):
-        report = mirror.sync(server.dataset(stage.dataset), options=ROWS)
+        dataset = server.dataset(stage.dataset)
+        planned, _ = mirror.plan(dataset, options=ROWS)
+        assert sorted(action.id for action in planned) == stage.ids, (
+            "a plan that takes back what it says cannot be carried out"
+        )
+        report = mirror.sync(dataset, options=ROWS)
         assert [image.id for image in mirror.images()] == stage.ids
+        assert mirror.database.value("SELECT count(*) FROM tombstones") == 0
         assert made_up not in {one.id for one in mirror.diff(since=0)}
         assert report.certificate is not None
         assert report.certificate.count == len(stage.ids)

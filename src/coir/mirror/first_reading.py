@@ -85,7 +85,9 @@ class FirstReading:
     def _begin(self, total: int, progress: Path | None) -> FirstList:
         reader = self.reader
         compiled = reader.compiled
-        if not (compiled.params or compiled.checks or compiled.after_id):
+        # A plan cannot take back what it said of an image that is not there in the end.
+        planned = progress is None
+        if not (planned or compiled.params or compiled.checks or compiled.after_id):
             _, self._expected = reader.highest()
             if list_pages(total, self._expected, reader.prices.lists):
                 return FirstList(total)
@@ -119,7 +121,7 @@ class FirstReading:
         self, total: int, known: set[int], read: set[Page]
     ) -> Generator[Step, None, Certificate]:
         """Read the list, then see by counts which of its images there are, and what it lacks."""
-        mine = self.reader.dataset.info.id
+        mine, tally, before = self.reader.dataset.info.id, self.reader.tally, frozenset(known)
         for page, images in self._pages(every_page(total), read, ("dataset_id", *ALL)):
             for one in images:
                 if one.dataset_id == mine and one.id not in known:
@@ -130,7 +132,8 @@ class FirstReading:
         ids = set(found)
         self._expected = len(ids)
         for gone in sorted(known - ids):
-            self.reader.tally.added -= 1
+            tally.removed += 1
+            tally.unchanged -= gone in before
             yield Remove(gone)
         if wanted := ids - known:
             total = self.total()

@@ -165,9 +165,16 @@ class Transaction:
             "SELECT id, place, size, sha256, etag FROM images WHERE id = ? AND place IS NOT NULL"
         )
         self.files += [FileRecord(*row) for row in self._connection.execute(asked, (image_id,))]
-        self.bury("image", image_id, encode(before).decode())  # its row says when it was added
+        # One that came and went within this sync leaves no trace.
+        if self._added_by(image_id) != self._sync:
+            self.bury("image", image_id, encode(before).decode())
         self._connection.execute("DELETE FROM images WHERE id = ?", (image_id,))
         self._counts.images_removed += 1
+
+    def _added_by(self, image_id: int) -> int | None:
+        asked = "SELECT added FROM images WHERE id = ?"
+        found: int | None = self._connection.execute(asked, (image_id,)).fetchone()[0]
+        return found
 
     def _held(self, image_id: int) -> ImageRecord | None:
         asked = f"SELECT {IMAGE_COLUMNS} FROM images WHERE id = ?"  # noqa: S608
