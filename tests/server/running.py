@@ -16,6 +16,7 @@ from argon2 import PasswordHasher
 from PIL import Image
 
 from coir.server import passwords
+from coir.server.names import fold
 
 from .databases import Postgres, Statements, statements
 from .forked import Forked
@@ -83,8 +84,8 @@ class Running:
         given = {"username": name, "password": f"{name}-pw"}
         # Asked of the database: to try takes a hash, which is most of what a small test takes.
         with self.database() as database:
-            asked = "SELECT 1 FROM users WHERE username = ? AND NOT deleted"
-            known = database.execute(asked, (name,)).fetchone()
+            asked = "SELECT 1 FROM users WHERE username_folded = ? AND NOT deleted"
+            known = database.execute(asked, (fold(name),)).fetchone()
         word = "login" if known else "register"
         assert client.post(f"/api/user/{word}", json=given).status_code == 200
         return client
