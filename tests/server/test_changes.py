@@ -42,7 +42,8 @@ class Following:
         answer = self.client.get(self.path, params=parameters)
         assert answer.status_code == 200, answer.text
         body: dict[str, Any] = answer.json()
-        assert list(body) == ["changes", "cursor", "more"]
+        assert list(body) == ["changes", "query", "cursor", "more"]
+        assert body["query"] == {name: str(value) for name, value in parameters.items()}
         return body
 
     def next(self, **parameters: Any) -> list[dict[str, Any]]:
