@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import socket
 import struct
 from pathlib import Path
 
@@ -101,6 +102,32 @@ def test_quiet_unless_asked(data: Path) -> None:
     asked_by_all_means(server)
     assert server.end()[0] == 0
     assert server.log() == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/api/dataset/", "application/json"),
+        ("/api/image/", "multipart/form-data; boundary=x"),
+        ("/api/dataset/1/coco", "multipart/form-data; boundary=x"),
+    ],
+)
+def test_a_client_that_goes_away(data: Path, path: str, kind: str) -> None:
+    """Who leaves in the middle of a request is no failure of the server, and gets no answer."""
+    server = Serving(data, "--log", "json")
+    cookie = server.user("admin").cookies["session"]
+    host, _, port = server.url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port))) as line:
+        head = (
+            f"POST {path} HTTP/1.1", "Host: localhost", f"Cookie: session={cookie}",
+            f"Content-Type: {kind}", "Content-Length: 1000", "", "--x",
+        )  # fmt: skip
+        line.sendall("\r\n".join(head).encode())
+    *_, last = server.lines(2)
+    assert (last["level"], last["status"]) == ("info", None)
+    assert server.end()[0] == 0
+    assert "Traceback" not in server.log()
+    assert "error" not in server.log()
 
 
 @pytest.mark.parametrize("given", ["01234567", "a" * 64, "3f2b1c9e-1d2c-4b5a-8c7d-0123456789ab"])

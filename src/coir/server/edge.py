@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.exc import DBAPIError
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -92,6 +93,8 @@ class Edge:
 
         try:
             await self._app(scope, receive, watched)
+        except ClientDisconnect:
+            return  # in the middle of what it sent: nobody is there to be answered
         except Exception as error:
             response = _failed(f"{scope['method']} {_route(scope)}", error)
             if started:
