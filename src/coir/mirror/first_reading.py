@@ -132,8 +132,11 @@ class FirstReading:
         ids = set(found)
         self._expected = len(ids)
         for gone in sorted(known - ids):
-            tally.removed += 1
-            tally.unchanged -= gone in before
+            # Nothing that a sync before this one held: no guard asks after it.
+            if gone in before:
+                tally.unchanged -= 1
+            else:
+                tally.added -= 1
             yield Remove(gone)
         if wanted := ids - known:
             total = self.total()
