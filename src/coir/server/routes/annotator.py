@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -106,8 +107,8 @@ def save(request: Request, caller: SignedIn, body: PageBody) -> Response:
         _save_annotations(connection, image, saved.annotations)
         # The image's counters follow from what a save cannot change: which annotations live, and
         # of which category.
-        told = {} if saved.metadata is None else {"told": saved.metadata}
-        connection.execute(*_annotated(this=image.id, **told))
+        told = {} if saved.metadata is None else {"new_metadata": saved.metadata}
+        connection.execute(*_saved(this=image.id, **told))
     return answer({"success": True, "time_ms": _elapsed(started)})
 
 
@@ -186,8 +187,8 @@ def _preferring(*, this: Any, preferred: Any) -> Update:
 
 
 @prepared
-def _annotated(*, this: Any, **told: Any) -> Update:
-    changes = {"metadata": told["told"]} if told else {}
+def _saved(*, this: Any, new_metadata: Any = None) -> Update:
+    changes = {} if new_metadata is None else {"metadata": new_metadata}
     return update(images).where(images.c.id == this).values(regenerate_thumbnail=True, **changes)
 
 
@@ -229,8 +230,7 @@ def _save_annotations(connection: Connection, image: Row[Any], sent: list[SavedA
         if values:
             alike.setdefault(tuple(values), []).append({THIS: one.id} | values)
     for names, rows in alike.items():
-        changed, _ = _changed(*names)
-        connection.execute(changed, rows)
+        connection.execute(_changed(*names), rows)
 
 
 @prepared
@@ -242,7 +242,7 @@ def _stored(*, image_id: Any) -> Select[Any]:
     )
 
 
-@prepared
+@cache
 def _changed(*names: str) -> Update:
     changed = update(annotations).where(annotations.c.id == bindparam(THIS))
     return changed.values({name: bindparam(name) for name in names})
