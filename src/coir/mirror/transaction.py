@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from functools import cache, cached_property
+from functools import cache
 from itertools import chain, groupby
 
 import msgspec
@@ -99,7 +99,6 @@ class Transaction:
     def bury(self, kind: str, number: int, body: str) -> None:
         """Remember something that is gone."""
         self.version(kind, number, body.encode())
-        self._any_buried = True
         self._connection.execute(
             "INSERT OR REPLACE INTO tombstones VALUES (?, ?, ?, ?)",
             (kind, number, self._sync, body),
@@ -133,14 +132,12 @@ class Transaction:
             part = new[start : start + ROWS]
             values = chain.from_iterable(map(image_columns, part))
             self._connection.execute(_added(len(part)), [self._sync, *values])
-        if self._any_buried:  # one that comes back may have come and gone within this sync
-            for one in new:
-                self.version("image", one.id, None)
+        # One that comes back may have gone within this sync.
+        asked = "SELECT id FROM tombstones WHERE kind = 'image' AND id BETWEEN ? AND ?"
+        buried = {row[0] for row in self._connection.execute(asked, (min(ids), max(ids)))}
+        for image_id in buried.intersection(ids):
+            self.version("image", image_id, None)
         self._counts.images_added += len(new)
-
-    @cached_property
-    def _any_buried(self) -> bool:
-        return self._connection.execute("SELECT 1 FROM tombstones LIMIT 1").fetchone() is not None
 
     def _change(self, image: ImageRecord) -> None:
         before = self._held(image.id)
