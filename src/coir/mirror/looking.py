@@ -32,13 +32,15 @@ LISTING_CURSOR = "listing_cursor"
 class Look:
     """What a look at the server gives: its steps, while they are read, and who reads them.
 
-    ``cursor`` is where the change feed is to be followed from afterwards, if there is one.
+    ``cursor`` is where the change feed is to be followed from afterwards, if there is one;
+    ``goes_on`` says that a first sync was interrupted, and goes on.
     """
 
     mode: str
     reader: Reader
     steps: Iterator[Step]
     cursor: str | None = None
+    goes_on: bool = False
 
 
 @dataclass
@@ -76,12 +78,11 @@ class Looking:
         self._check_quick(reader.compiled)
         last = self.store.syncs.last_certificate()
         first = FirstReading(reader)
-        if progress is not None:
-            reader.first = first.begun()
+        begun = None if progress is None else first.begun()
         if self.options.quick and last is not None and last.strategy != OVERLAPPING:
             return Look("quick", reader, reader.quick())
-        if reader.first is not None:
-            return Look("full", reader, first.rest(reader.first))
+        if begun is not None:
+            return Look("full", reader, first.rest(begun), goes_on=True)
         tells_all = "fields" in self.dataset.server.info.features
         if not (self.store.held() or tells_all) and (total := first.total()):
             return Look("full", reader, first.anew(total, progress))

@@ -18,7 +18,7 @@ from msgspec import structs
 from coir.client import Dataset, routes
 from coir.client.crew import each
 from coir.client.transport import Transport
-from coir.mirror.first_list import FirstList, Step
+from coir.mirror.first_list import Step
 from coir.mirror.missing import Asking
 from coir.mirror.plan import Action, Add, Adds, Change, Remove, Tally, compare
 from coir.mirror.ranges import search
@@ -48,10 +48,7 @@ Watch = Callable[[str, int, int | None], None]
 
 @dataclass
 class Reader:
-    """Reads one dataset for one mirror; ``seconds`` and ``certificate`` are of the listing.
-
-    ``first`` is the list of a first sync that was interrupted, and goes on.
-    """
+    """Reads one dataset for one mirror; ``seconds`` and ``certificate`` are of the listing."""
 
     dataset: Dataset
     where: Filter
@@ -63,7 +60,6 @@ class Reader:
     concurrency: int = 4
     max_rps: float | None = None
     watch: Watch | None = None
-    first: FirstList | None = None
     certificate: Certificate | None = None
     seconds: float = 0.0
     _expected: int = field(default=0, init=False)

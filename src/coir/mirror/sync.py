@@ -182,7 +182,7 @@ class Sync:
         look = self._looking().look(progress)
         self.mode, reader = look.mode, look.reader
         held = self.store.held()
-        if held and reader.first is None:
+        if held and not look.goes_on:
             self.store.note(actions(look.steps))
         else:
             self.store.act(self.number, self.counts, look.steps)
