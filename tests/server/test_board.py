@@ -24,7 +24,7 @@ from coir.server.settings import Settings, StartError
 from coir.server.store.engine import Store
 
 from .databases import Place, Postgres, statements
-from .listening import KINDS, Listener, cookie, listening, soon
+from .listening import KINDS, WAIT_SECONDS, Listener, cookie, listening, soon
 from .running import Running, created, job_of, uploaded
 from .working import Working
 
@@ -233,11 +233,12 @@ def test_cut_connections_are_made_again(two: Two) -> None:
         two.one.database() as database,
     ):
         for active in (True, False, True):
-            bob.send("annotating", {"image_id": two.image, "active": active})
+            given = {"image_id": two.image, "active": active}
+            assert bob.send("annotating", given) == {"success": True}
             assert far.next() == mark(two.image, "bob", active=active)
-            if cut:
+            if cut:  # and gone: what meets a connection in its last moment is answered as failed
                 database.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    f"SELECT pg_terminate_backend(pid, {1000 * WAIT_SECONDS}) FROM pg_stat_activity"
                     " WHERE datname = current_database() AND pid <> pg_backend_pid()"
                 )
         assert quiet(far)
