@@ -40,15 +40,25 @@ class ends_with(FunctionElement[bool]):  # noqa: N801
     inherit_cache = True
 
 
-class quoted(FunctionElement[str]):  # noqa: N801
-    """The text as JSON has it."""
+class as_object(FunctionElement[str]):  # noqa: N801
+    """An object as the text of its JSON: names and values in turn, each text to be quoted.
+
+    No value may be absent.
+    """
+
+    type = Text()
+    inherit_cache = True
+
+
+class as_json(FunctionElement[str]):  # noqa: N801
+    """A text that is JSON already, as a value of `as_object`."""
 
     type = Text()
     inherit_cache = True
 
 
 class compact(FunctionElement[str]):  # noqa: N801
-    """A JSON list of numbers as a text without blanks."""
+    """A JSON list of numbers without blanks, as a value of `as_object`."""
 
     type = Text()
     inherit_cache = True
@@ -143,19 +153,34 @@ def _ends_with_there(element: ends_with, compiler: SQLCompiler, **more: Any) -> 
     return f"right({text}, length({end})) = {end}"
 
 
-@compiles(quoted)
-def _quoted(element: quoted, compiler: SQLCompiler, **more: Any) -> str:
-    return "json_quote({})".format(*_sql(element, compiler, more))
+@compiles(as_object)
+def _as_object(element: as_object, compiler: SQLCompiler, **more: Any) -> str:
+    return f"json_object({', '.join(_sql(element, compiler, more))})"
 
 
-@compiles(quoted, POSTGRES)
-def _quoted_there(element: quoted, compiler: SQLCompiler, **more: Any) -> str:
-    return "CAST(to_json({}) AS text)".format(*_sql(element, compiler, more))
+@compiles(as_object, POSTGRES)
+def _as_object_there(element: as_object, compiler: SQLCompiler, **more: Any) -> str:
+    # PostgreSQL's own functions put blanks between what they write.
+    names = _sql(element, compiler, more)[::2]
+    values = list(element.clauses)[1::2]
+    parts = []
+    for name, value in zip(names, values, strict=True):
+        sql = compiler.process(value, **more)
+        if isinstance(value.type, Text) and not isinstance(value, as_json | compact):
+            sql = f"to_json({sql})"
+        parts.append(f"""'"' || {name} || '":' || CAST({sql} AS text)""")
+    return f"""'{{' || {" || ',' || ".join(parts)} || '}}'"""
 
 
+@compiles(as_json)
 @compiles(compact)
-def _compact(element: compact, compiler: SQLCompiler, **more: Any) -> str:
+def _as_json(element: as_json | compact, compiler: SQLCompiler, **more: Any) -> str:
     return "json({})".format(*_sql(element, compiler, more))
+
+
+@compiles(as_json, POSTGRES)
+def _as_json_there(element: as_json, compiler: SQLCompiler, **more: Any) -> str:
+    return _sql(element, compiler, more)[0]
 
 
 @compiles(compact, POSTGRES)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
@@ -27,11 +28,10 @@ from sqlalchemy import (
     func,
     literal_column,
     select,
-    type_coerce,
 )
 
 from coir.server.filters import ALIASES, DATES, FLAGS, INTEGERS, TEXTS
-from coir.server.store.functions import compact, joined, quoted
+from coir.server.store.functions import as_json, as_object, compact, joined
 from coir.server.store.tables import images
 
 # Lists and objects have no order: images are then in the order of their ids.
@@ -40,7 +40,7 @@ ORDERED = INTEGERS | TEXTS | FLAGS | DATES
 _FIRST_FIELDS = ("id", "file_name", "annotated", "num_annotations")
 # What a request may ask for beside; `coir.server.counters` keeps the categories ascending.
 MORE_FIELDS = ("path", "width", "height", "category_ids", "vanished")
-_OPENING, _BETWEEN, _CLOSING = b'{"id":', """'},{"id":'""", b"}"
+_START = b'{"id":'  # of the text of an image
 # Images in one text: SQLite's texts end at 10^9 bytes, and an image takes 100 to 5,000.
 _ROWS_IN_TEXT = 100_000
 # In one text of a whole list: 10 ms of work, some 500 kB to hold for each reader.
@@ -152,17 +152,17 @@ def pages(
             size = min(limit - start, _ROWS_IN_TEXT)
             rows = page_query(condition, order, size, offset + start, fields).subquery()
             text, number = connection.execute(
-                _text(rows, _image(rows, fields, annotating), _BETWEEN)
+                _text(rows, _image(rows, fields, annotating), "','")
             ).one()
             if number:
-                texts.append(_OPENING + text + _CLOSING)
+                texts.append(text)
             if number < size:
                 limit -= start + number
                 break
         else:
             break
         offset = 0
-    last = _last_id(texts[-1], _OPENING) if texts else None
+    last = _last_id(texts[-1], _START) if texts else None
     return msgspec.Raw(b"[%b]" % b",".join(texts)), last
 
 
@@ -195,10 +195,9 @@ class Texts:
         """The images as `page` shows them, a line each."""
 
         def value(rows: Subquery) -> ColumnElement[str]:
-            opening, closing = literal_column("""'{"id":'""", Text()), literal_column("'}'", Text())
-            return opening.concat(_image(rows, fields, annotating)).concat(closing)
+            return _image(rows, fields, annotating)
 
-        return cls((*_FIRST_FIELDS, *fields), value, _OPENING, ",\n", ROWS_IN_TEXT)
+        return cls((*_FIRST_FIELDS, *fields), value, _START, ",\n", ROWS_IN_TEXT)
 
     def query(self, condition: ColumnElement[bool]) -> Select[Any]:
         """The columns of the next rows above the parameter ``after``, as a query."""
@@ -227,9 +226,10 @@ class Texts:
 def _image(
     rows: Subquery, fields: Collection[str], annotating: Mapping[int, list[str]]
 ) -> ColumnElement[str]:
-    """An image as a page shows it: what stands between `{"id":` and the end of its object."""
+    """An image as a page shows it, as the text of its object."""
     values = {
-        "file_name": quoted(rows.c.file_name),
+        "id": rows.c.id,
+        "file_name": rows.c.file_name,
         "annotated": _truth(rows.c.annotated),
         "annotating": _names(rows.c.id, annotating),
         "num_annotations": rows.c.num_annotations,
@@ -238,29 +238,25 @@ def _image(
         column = rows.c[name]
         shown = MORE_TEXTS.get(name)
         values[name] = column if shown is None else shown(column)
-    text: ColumnElement[str] = type_coerce(rows.c.id, Text())
-    for name, value in values.items():
-        key = literal_column(f"""',"{name}":'""", Text())
-        text = text.concat(key).concat(type_coerce(value, Text()))
-    return text
+    named = ((literal_column(f"'{name}'", Text()), value) for name, value in values.items())
+    return as_object(*chain.from_iterable(named))
 
 
 def _truth(column: ColumnElement[bool]) -> ColumnElement[str]:
-    return case((column, _TRUE), else_=_FALSE)
+    return as_json(case((column, _TRUE), else_=_FALSE))
 
 
 def _names(image_id: ColumnElement[int], annotating: Mapping[int, list[str]]) -> ColumnElement[str]:
     """The names of those who annotate an image, as the text of a JSON array."""
     if not annotating:
-        return literal_column("'[]'", Text())
+        return as_json(literal_column("'[]'", Text()))
     texts = {one: msgspec.json.encode(names).decode() for one, names in annotating.items()}
-    return case(texts, value=image_id, else_="[]")
+    return as_json(case(texts, value=image_id, else_="[]"))
 
 
 _TRUE, _FALSE = literal_column("'true'", Text()), literal_column("'false'", Text())
 # How a field is written whose text is not its JSON.
 MORE_TEXTS: dict[str, Callable[[Any], ColumnElement[str]]] = {
-    "path": quoted,
     "category_ids": compact,
     "vanished": _truth,
 }
