@@ -475,6 +475,7 @@ def older(home: Path) -> None:
             CREATE INDEX versions_sync ON versions (sync);
             ALTER TABLE images DROP COLUMN added;
             CREATE INDEX images_annotations_at ON images (annotations_at, id);
+            CREATE INDEX images_file_due ON images (id) WHERE file_due;
             """
         )
         database.execute("ALTER TABLE images DROP COLUMN file_trouble")

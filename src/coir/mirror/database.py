@@ -67,7 +67,6 @@ CREATE TABLE images (
 );
 CREATE UNIQUE INDEX images_place_key ON images (place_key) WHERE place_key IS NOT NULL;
 CREATE INDEX images_annotations_due ON images (id) WHERE annotations_due;
-CREATE INDEX images_file_due ON images (id) WHERE file_due;
 CREATE TABLE annotations (
     id INTEGER PRIMARY KEY,
     image_id INTEGER NOT NULL,

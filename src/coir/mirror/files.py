@@ -102,8 +102,10 @@ class Files:
         """
         self.settling.finish()
         self._recover()
-        if self.holdings.kept != self.kept:
-            self._put_away()
+        before = self.holdings.kept
+        if before != self.kept:
+            if before is not None:
+                self._put_away()
             self.holdings.keep(self.kept)
         if self.kept == "none":
             return

@@ -13,7 +13,8 @@ from typing import TypeAlias
 import msgspec
 
 from coir.mirror.database import Database, keep
-from coir.mirror.plan import Action, Adds
+from coir.mirror.plan import Action, Add, Adds
+from coir.mirror.record import image_record
 from coir.scan import Certificate
 from coir.scan.details import Page
 
@@ -55,7 +56,7 @@ def actions(steps: Iterable[Step]) -> Iterator[Action]:
     """Give the actions among the steps."""
     for one in steps:
         if isinstance(one, Adds):
-            yield from one.each()
+            yield from (Add(image_record(row)) for row in one.rows)
         elif not isinstance(one, Turned):
             yield one
 

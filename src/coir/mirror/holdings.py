@@ -45,11 +45,13 @@ class Holdings:
 
     def keep(self, images: str) -> None:
         """Set how files are asked for from now on: what kept others from coming is past."""
+        before = self.kept
         with self.database.write() as connection:
             keep(connection, KEPT, images)
-            connection.execute(
-                "UPDATE images SET file_trouble = NULL WHERE file_trouble IS NOT NULL"
-            )
+            if before is not None:
+                connection.execute(
+                    "UPDATE images SET file_trouble = NULL WHERE file_trouble IS NOT NULL"
+                )
 
     def any(self) -> bool:
         """Whether any file is held."""

@@ -12,6 +12,7 @@ from typing import TypeAlias
 import msgspec
 
 from coir.mirror.record import ImageRecord
+from coir.model import Image
 
 __all__ = ["Action", "Add", "Adds", "Change", "Limits", "Look", "MaxDelete", "Remove", "Tally",
            "compare", "obstacle"]  # fmt: skip
@@ -32,13 +33,12 @@ class Add(msgspec.Struct, frozen=True, tag_field="action", tag="add"):
 
 
 class Adds(msgspec.Struct, frozen=True):
-    """Many images that the mirror does not have: a first sync is little else."""
+    """Many images that the mirror does not have, as they were listed with all that it holds.
 
-    images: list[ImageRecord]
+    A first sync is little else: their rows are written as they came.
+    """
 
-    def each(self) -> Iterator[Add]:
-        """Give them one by one."""
-        return map(Add, self.images)
+    rows: list[Image]
 
 
 class Change(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="action", tag="change"):

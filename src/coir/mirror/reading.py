@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
-from msgspec import structs
+from msgspec import UNSET, structs
 
 from coir.client import Dataset, routes
 from coir.client.crew import each
@@ -100,12 +100,14 @@ class Reader:
     def _all(self, scan: Scan) -> Iterator[Step]:
         """Add whatever is listed: nothing is held to compare it with."""
         for listed in scan.batches(BATCH):
-            adds = Adds(list(map(image_record, listed)))
             self.tally.added += len(listed)
-            if any(image.path is None for image in adds.images):
-                yield from self._whole(adds.each(), 0)
+            untold = [
+                row.path is UNSET or row.width is UNSET or row.height is UNSET for row in listed
+            ]
+            if any(untold):
+                yield from self._whole((Add(image_record(row)) for row in listed), 0)
             else:
-                yield adds
+                yield Adds(listed)
 
     def _gone(self, ids: Sequence[int], *, proven: bool) -> Iterator[Action]:
         """Remove what the listing did not have; where that proves little, after a second look."""

@@ -263,7 +263,7 @@ def _batches(steps: Iterable[Step]) -> Iterator[list[Step]]:
     rows = 0
     for step in steps:
         batch.append(step)
-        rows += len(step.images) if isinstance(step, Adds) else 1
+        rows += len(step.rows) if isinstance(step, Adds) else 1
         if rows >= BATCH:
             yield batch
             batch, rows = [], 0

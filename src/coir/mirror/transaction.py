@@ -20,6 +20,7 @@ from coir.mirror.record import (
     image_columns,
     image_of,
 )
+from coir.model import Image
 
 __all__ = ["Transaction", "note_counts"]
 
@@ -34,15 +35,17 @@ ADDED = (
 # Many rows in one statement: Python's driver lets other threads run before each row of several,
 # and the thread that writes then waits for those that decode what comes from the server.
 ROWS = 500
+# How many values a row has, and where behind the sync the first one says whether it is annotated.
+WIDTH = IMAGE_COLUMNS.count(",") + 1
+ANNOTATED = 1 + IMAGE_COLUMNS.split(", ").index("annotated")
 
 
 @cache
 def _added(number: int) -> str:
     """Give the statement that adds so many images; the sync comes before their columns."""
-    width = IMAGE_COLUMNS.count(",") + 1
-    columns = [f"column{one}" for one in range(1, width + 1)]
+    columns = [f"column{one}" for one in range(1, WIDTH + 1)]
     annotated, num_annotations = columns[-2:]
-    rows = ", ".join([f"({', '.join('?' * width)})"] * number)
+    rows = ", ".join([f"({', '.join('?' * WIDTH)})"] * number)
     return (
         f"INSERT INTO images ({IMAGE_COLUMNS}, annotations_due, file_due, added) "  # noqa: S608
         f"SELECT {', '.join(columns)}, {annotated} OR {num_annotations} > 0, 1, ? "
@@ -70,8 +73,8 @@ class Transaction:
 
     def _single(self, action: Step) -> None:
         match action:
-            case Adds(images):
-                self._add(images)
+            case Adds(rows):
+                self._add(rows)
             case Change(image):
                 self._change(image)
             case Remove(image_id):
@@ -122,7 +125,7 @@ class Transaction:
                 (number, record.image_id, record.category_id, body),
             )
 
-    def _add(self, images: Sequence[ImageRecord]) -> None:
+    def _add(self, images: Sequence[ImageRecord] | Sequence[Image]) -> None:
         """Add images, many at once: the first sync of a dataset is nothing else."""
         ids = [one.id for one in images]
         asked = "SELECT id FROM images WHERE id BETWEEN ? AND ?"
@@ -130,8 +133,10 @@ class Transaction:
         new = [one for one in images if one.id not in held]
         for start in range(0, len(new), ROWS):
             part = new[start : start + ROWS]
-            values = chain.from_iterable(map(image_columns, part))
-            self._connection.execute(_added(len(part)), [self._sync, *values])
+            values = [self._sync, *chain.from_iterable(map(image_columns, part))]
+            # Python's driver looks for a way to adapt a truth, for longer than its row takes.
+            values[ANNOTATED::WIDTH] = map(int, values[ANNOTATED::WIDTH])
+            self._connection.execute(_added(len(part)), values)
         # One that comes back may have gone within this sync.
         asked = "SELECT id FROM tombstones WHERE kind = 'image' AND id BETWEEN ? AND ?"
         buried = {row[0] for row in self._connection.execute(asked, (min(ids), max(ids)))}

@@ -24,6 +24,7 @@ STEPS: dict[int, tuple[str, ...]] = {
         # What a first sync writes for each image is few: an index that a sync uses once takes
         # longer than it saves, and that an image was added is a column of its row.
         "DROP INDEX images_annotations_at",
+        "DROP INDEX images_file_due",
         "DROP INDEX versions_sync",
         "ALTER TABLE versions RENAME TO changes",
         "CREATE INDEX changes_sync ON changes (sync)",
