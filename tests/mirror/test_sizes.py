@@ -49,6 +49,17 @@ def test_none_and_back(library: Library) -> None:
         emptied = mirror.trash.empty()
         assert (emptied.files, emptied.bytes) == (1, len(painted(1)))
         assert mirror.trash.empty().files == 0
+        moved = library.home / "b.jpg"
+        (library.home / "a.jpg").rename(moved)
+        library.scan()
+        library.upload("c.jpg", painted(3))
+        counts = library.sync(mirror).counts
+        assert (counts.images_changed, counts.images_added) == (1, 1)
+        # What is not kept is not due either.
+        assert (mirror.status().files_due, mirror.status().due) == (0, False)
+        moved.rename(library.home / "a.jpg")
+        library.scan()
+        library.delete(image_id + 1)
         assert library.sync(mirror, images="original").counts.files_fetched == 1
         assert held(mirror) == {image_id: painted(1)}
 

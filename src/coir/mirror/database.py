@@ -67,6 +67,8 @@ CREATE TABLE images (
 );
 CREATE UNIQUE INDEX images_place_key ON images (place_key) WHERE place_key IS NOT NULL;
 CREATE INDEX images_annotations_due ON images (id) WHERE annotations_due;
+CREATE INDEX images_file_due ON images (id) WHERE file_due;
+CREATE INDEX images_numbered ON images (id) WHERE instr(place, '~' || id);
 CREATE TABLE annotations (
     id INTEGER PRIMARY KEY,
     image_id INTEGER NOT NULL,
@@ -74,6 +76,7 @@ CREATE TABLE annotations (
     body TEXT NOT NULL             -- an AnnotationRecord as JSON
 );
 CREATE INDEX annotations_image ON annotations (image_id, id);
+CREATE INDEX annotations_category ON annotations (category_id);
 CREATE TABLE categories (id INTEGER PRIMARY KEY, name TEXT NOT NULL, body TEXT NOT NULL);
 CREATE TABLE changes (
     kind TEXT NOT NULL,            -- image, annotation or category

@@ -9,6 +9,7 @@ from coir.mirror.counts import Counts
 from coir.mirror.database import keep
 from coir.mirror.place import key
 from coir.mirror.record import FileRecord
+from coir.mirror.settings import FILES_KEPT
 from coir.mirror.store import Store
 from coir.mirror.transaction import note_counts
 
@@ -55,7 +56,7 @@ class Holdings:
 
     def any(self) -> bool:
         """Whether any file is held."""
-        return bool(self.database.value("SELECT 1 FROM images WHERE place IS NOT NULL LIMIT 1"))
+        return bool(self.database.value("SELECT 1 FROM images WHERE place_key IS NOT NULL LIMIT 1"))
 
     def due(self) -> Iterator[Due]:
         """Give the images whose files are due, ascending by id."""
@@ -67,9 +68,10 @@ class Holdings:
 
     def unsettled(self) -> Iterator[Due]:
         """Give those whose place may have to be another: that are due, or were numbered."""
+        # Each half by an index of its own; an OR would read them all.
         asked = (
-            f"SELECT {COLUMNS} FROM images WHERE file_due OR place LIKE '%~' || id || '%' "  # noqa: S608
-            "ORDER BY id"
+            f"SELECT {COLUMNS} FROM images WHERE file_due UNION "  # noqa: S608
+            f"SELECT {COLUMNS} FROM images WHERE instr(place, '~' || id) ORDER BY id"
         )
         yield from map(_due, self.database.rows(asked))
 
@@ -124,11 +126,11 @@ class Holdings:
             )
 
     def forget(self, image_ids: Sequence[int]) -> None:
-        """Hold the files of these images no more; they are due."""
+        """Hold the files of these images no more; they are due, where files are kept."""
         with self.database.write() as connection:
             connection.executemany(
-                "UPDATE images SET file_due = 1, place = NULL, place_key = NULL, size = NULL, "
-                "sha256 = NULL, etag = NULL WHERE id = ?",
+                f"UPDATE images SET file_due = {FILES_KEPT}, place = NULL, place_key = NULL, "  # noqa: S608
+                "size = NULL, sha256 = NULL, etag = NULL WHERE id = ?",
                 [(one,) for one in image_ids],
             )
 

@@ -22,7 +22,7 @@ ALWAYS_ALLOWED = 10
 
 
 class Add(msgspec.Struct, frozen=True, tag_field="action", tag="add"):
-    """An image that the mirror does not have; ``file`` says that its file is to be fetched."""
+    """An image that the mirror does not have."""
 
     image: ImageRecord
 

@@ -13,9 +13,14 @@ from coir.mirror.database import Database, keep
 from coir.mirror.options import Options
 from coir.scan.filter import Filter
 
-__all__ = ["Settings", "known", "settle", "settled", "unsettle"]
+__all__ = ["FILES_KEPT", "Settings", "known", "settle", "settled", "unsettle"]
 
 KEY = "settings"
+# Whether files are kept, as a part of a statement: where they are not, none is ever due.
+FILES_KEPT = (
+    f"NOT EXISTS (SELECT 1 FROM mirror WHERE key = '{KEY}' "  # noqa: S608
+    "AND json_extract(value, '$.images') = 'none')"
+)
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -69,7 +74,7 @@ def settled(
 
 
 def settle(database: Database, settings: Settings) -> None:
-    """Keep the settings; other files than before make all files due."""
+    """Keep the settings; files of another kind than before make all files due."""
     before = known(database)
     if before == settings:
         return
@@ -80,7 +85,7 @@ def settle(database: Database, settings: Settings) -> None:
             connection.execute("UPDATE syncs SET cursor = NULL")
             connection.execute("DELETE FROM mirror WHERE key = 'prices'")
         if before is not None and before.images != settings.images:
-            connection.execute("UPDATE images SET file_due = 1")
+            connection.execute(f"UPDATE images SET file_due = {FILES_KEPT}")  # noqa: S608
 
 
 def unsettle(database: Database) -> None:

@@ -35,7 +35,7 @@ from coir.mirror.options import Options
 from coir.mirror.plan import Action, Tally, obstacle
 from coir.mirror.record import category_record
 from coir.mirror.report import SyncReport
-from coir.mirror.settings import Settings
+from coir.mirror.settings import FILES_KEPT, Settings
 from coir.mirror.store import HIDDEN_DUE, Store
 from coir.mirror.tree import Tree
 from coir.mirror.windows import count
@@ -58,7 +58,7 @@ AGAIN_MOST = 10_000
 CATEGORIES = "categories_told"
 # Outlines were moved and files replaced while no feed was followed: its next cursor tells nothing
 # of them, and no listing shows them.
-ALL_DUE = "UPDATE images SET annotations_due = 1, file_due = 1"
+ALL_DUE = f"UPDATE images SET annotations_due = 1, file_due = {FILES_KEPT}"  # noqa: S608
 # What the original costs, until its own answers say it: measured with 200,000 images.
 PRICES = Prices(request=4e-3, count=2.5e-6, row=17e-6)
 
@@ -224,9 +224,8 @@ class Sync:
 
     def _categories(self) -> None:
         """Hold the categories that the dataset lists, and those that its annotations have."""
-        used = self.store.database.rows("SELECT DISTINCT category_id FROM annotations")
         listed, told = self._told
-        wanted = {*listed, *(row[0] for row in used)}
+        wanted = {*listed, *self.store.used_categories()}
         self._look_behind({one.id for one in told})
         records = [category_record(one) for one in told if one.id in wanted]
         self.store.put_categories(self.number, self.counts, records)

@@ -20,6 +20,7 @@ from coir.mirror.record import (
     image_columns,
     image_of,
 )
+from coir.mirror.settings import FILES_KEPT
 from coir.model import Image
 
 __all__ = ["Transaction", "note_counts"]
@@ -48,7 +49,7 @@ def _added(number: int) -> str:
     rows = ", ".join([f"({', '.join('?' * WIDTH)})"] * number)
     return (
         f"INSERT INTO images ({IMAGE_COLUMNS}, annotations_due, file_due, added) "  # noqa: S608
-        f"SELECT {', '.join(columns)}, {annotated} OR {num_annotations} > 0, 1, ? "
+        f"SELECT {', '.join(columns)}, {annotated} OR {num_annotations} > 0, {FILES_KEPT}, ? "
         f"FROM (VALUES {rows})"
     )
 
@@ -83,8 +84,8 @@ class Transaction:
                 turn(self._connection, page)
             case Look(image_id, annotations, file):
                 self._connection.execute(
-                    "UPDATE images SET annotations_due = annotations_due OR ?, "
-                    "file_due = file_due OR ? WHERE id = ?",
+                    "UPDATE images SET annotations_due = annotations_due OR ?, "  # noqa: S608
+                    f"file_due = file_due OR (? AND {FILES_KEPT}) WHERE id = ?",
                     (annotations, file, image_id),
                 )
 
@@ -151,8 +152,9 @@ class Transaction:
         self.version("image", image.id, encode(before))
         file = (before.path, before.width, before.height) != (image.path, image.width, image.height)
         self._connection.execute(
-            "UPDATE images SET file_name = ?, path = ?, width = ?, height = ?, annotated = ?, "
-            "num_annotations = ?, annotations_due = 1, file_due = file_due OR ? WHERE id = ?",
+            "UPDATE images SET file_name = ?, path = ?, width = ?, height = ?, annotated = ?, "  # noqa: S608
+            "num_annotations = ?, annotations_due = 1, "
+            f"file_due = file_due OR (? AND {FILES_KEPT}) WHERE id = ?",
             (*image_columns(image)[1:], file, image.id),
         )
         self._counts.images_changed += 1

@@ -24,11 +24,16 @@ STEPS: dict[int, tuple[str, ...]] = {
         # What a first sync writes for each image is few: an index that a sync uses once takes
         # longer than it saves, and that an image was added is a column of its row.
         "DROP INDEX images_annotations_at",
-        "DROP INDEX images_file_due",
         "DROP INDEX versions_sync",
         "ALTER TABLE versions RENAME TO changes",
         "CREATE INDEX changes_sync ON changes (sync)",
         "ALTER TABLE images ADD COLUMN added INTEGER",
+        # Where no files are kept none is due.
+        "UPDATE images SET file_due = 0 WHERE EXISTS (SELECT 1 FROM mirror "
+        "WHERE key = 'settings' AND json_extract(value, '$.images') = 'none')",
+        # What a sync asks each time is not to take longer in a large mirror than in a small one.
+        "CREATE INDEX images_numbered ON images (id) WHERE instr(place, '~' || id)",
+        "CREATE INDEX annotations_category ON annotations (category_id)",
         "CREATE VIEW versions (kind, id, sync, before) AS "
         "SELECT kind, id, sync, before FROM changes "
         "UNION ALL SELECT 'image', id, added, NULL FROM images WHERE added IS NOT NULL",

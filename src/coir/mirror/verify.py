@@ -154,7 +154,6 @@ class Verification:
         if not rows:
             return evidence, None  # a sync removed it meanwhile
         annotations_due, file_due, *troubles = rows[0]
-        file_due = file_due and self.settings.images != "none"
         flaws = (
             *(["annotations due"] if annotations_due else []),
             *(["file due"] if file_due else []),
