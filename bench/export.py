@@ -30,7 +30,7 @@ from coir.mirror.database import Database, keep
 from coir.mirror.record import AnnotationRecord, CategoryRecord
 from coir.mirror.settings import Settings
 
-__all__: list[str] = []
+__all__ = ["outlined"]
 
 ON_AN_IMAGE = 10
 POINTS = 20
@@ -59,12 +59,13 @@ def fill(home: Path, annotations: int) -> None:
             ((i, f"{i:07}.jpg", f"/datasets/bench/{i:07}.jpg", ON_AN_IMAGE) for i in images),
         )
         connection.executemany(
-            "INSERT INTO annotations VALUES (?, ?, ?, ?)", _annotations(annotations, chance)
+            "INSERT INTO annotations VALUES (?, ?, ?, ?)", outlined(annotations, chance)
         )
     database.close()
 
 
-def _annotations(number: int, chance: random.Random) -> Iterator[tuple[int, int, int, str]]:
+def outlined(number: int, chance: random.Random) -> Iterator[tuple[int, int, int, str]]:
+    """Give rows of so many annotations, ten on each image."""
     for one in range(1, number + 1):
         x, y = chance.randint(0, 1800), chance.randint(0, 980)
         ring = [

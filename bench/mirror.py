@@ -2,6 +2,7 @@
 
     python3 -m bench.mirror                          coir's own server, 200,000 images
     python3 -m bench.mirror --server URL --username NAME --dataset D [--plain]
+    python3 -m bench.mirror --held 1000000           and in a mirror with so many annotations, too
 
 Without annotations and files: what is measured is what looking at a dataset costs. The password
 is taken from COIR_PASSWORD. Of three images in the middle, deleted through the API and restored
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import random
 import statistics
 import sys
 import tempfile
@@ -25,11 +27,14 @@ from pathlib import Path
 import msgspec
 
 from bench import machine
+from bench.export import outlined
 from bench.place import Place
 from bench.stage import open_stage
 from bench.talk import say
 from coir import Dataset, Scan, Server
 from coir.mirror import Mirror, Options
+from coir.mirror.database import keep
+from coir.mirror.holdings import KEPT
 from coir.mirror.reading import FIELDS
 
 ROWS_ONLY = {"images": "none", "annotations": "none"}
@@ -66,6 +71,13 @@ def main(arguments: Sequence[str]) -> int:
         "--plain", action="store_true", help="use nothing that the original does not have"
     )
     parser.add_argument("--no-delete", dest="delete", action="store_false")
+    parser.add_argument(
+        "--held",
+        type=int,
+        default=0,
+        help="sync at last a mirror into which so many annotations, and a file of each image, "
+        "were written; its server must have a change feed",
+    )
     given = parser.parse_args(arguments)
     place = Place(
         given.server or "", given.username, os.environ.get("COIR_PASSWORD", ""), given.dataset
@@ -74,7 +86,10 @@ def main(arguments: Sequence[str]) -> int:
     with opened as where, where.connect() as server:
         if given.plain:
             server.info = msgspec.structs.replace(server.info, coir=None)
-        _print(_measured(server, where.dataset, given.repeat, delete=given.delete))
+        ways = _measured(server, where.dataset, given.repeat, delete=given.delete)
+        if given.held:
+            ways.append(_held(server.dataset(where.dataset), given.held, given.repeat))
+        _print(ways)
     return 0
 
 
@@ -96,6 +111,28 @@ def _measured(server: Server, name: str, repeat: int, *, delete: bool) -> list[W
         with tempfile.TemporaryDirectory(prefix="coir-bench-mirror-") as folder:
             _turn(server, server.dataset(name), Path(folder), list(ways.values()), delete=delete)
     return [way for way in ways.values() if way.seconds]
+
+
+def _held(dataset: Dataset, annotations: int, repeat: int) -> Way:
+    """Sync a large mirror in which nothing changed."""
+    say(f"{annotations:,} annotations are written")
+    way = Way("sync, nothing changed, of a mirror with annotations and files")
+    with tempfile.TemporaryDirectory(prefix="coir-bench-mirror-") as folder:
+        home = Path(folder) / "m"
+        with Mirror(home) as mirror:
+            mirror.sync(dataset, options=Options(**ROWS_ONLY))
+            with mirror.database.write() as connection:
+                rows = outlined(annotations, random.Random(1))
+                connection.executemany("INSERT INTO annotations VALUES (?, ?, ?, ?)", rows)
+                connection.execute(
+                    "UPDATE images SET place = id, place_key = id, size = 1, sha256 = hex(id)"
+                )
+                kept = msgspec.structs.replace(mirror.settings, images="original")
+                keep(connection, "settings", kept)
+                keep(connection, KEPT, kept.images)
+            for _ in range(repeat):
+                way.run(lambda: mirror.sync(dataset).counts.requests)
+    return way
 
 
 def _turn(
