@@ -41,9 +41,9 @@ class ends_with(FunctionElement[bool]):  # noqa: N801
 
 
 class as_object(FunctionElement[str]):  # noqa: N801
-    """An object as the text of its JSON: names and values in turn, each text to be quoted.
+    """An object as the text of its JSON: names, as literals, and values in turn.
 
-    No value may be absent.
+    Each value that is a text is quoted; none may be absent.
     """
 
     type = Text()
@@ -163,13 +163,15 @@ def _as_object_there(element: as_object, compiler: SQLCompiler, **more: Any) -> 
     # PostgreSQL's own functions put blanks between what they write.
     names = _sql(element, compiler, more)[::2]
     values = list(element.clauses)[1::2]
-    parts = []
+    text, before = "", "{"
     for name, value in zip(names, values, strict=True):
         sql = compiler.process(value, **more)
         if isinstance(value.type, Text) and not isinstance(value, as_json | compact):
             sql = f"to_json({sql})"
-        parts.append(f"""'"' || {name} || '":' || CAST({sql} AS text)""")
-    return f"""'{{' || {" || ',' || ".join(parts)} || '}}'"""
+        key = name.strip("'")  # as a part of one text, which costs less than three
+        text += f"""'{before}"{key}":' || CAST({sql} AS text) || """
+        before = ","
+    return f"{text}'}}'"
 
 
 @compiles(as_json)
