@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import coir
-from coir import UnexpectedAnswer
+from coir import InvalidRequest, UnexpectedAnswer
 from coir.mirror import Options
 from scan.proxy import Proxy, untouched
 
@@ -36,6 +36,30 @@ def test_what_is_deleted_while_it_is_fetched(tmp_path: Path) -> None:
             with stage.mirror("now") as now:
                 now.sync(dataset)
                 assert contents(mirror) == contents(now)
+
+
+def test_a_sync_while_a_plan_is_made(tmp_path: Path) -> None:
+    """What the plan looked at is not what the mirror is after the other sync: it is refused."""
+    with world(tmp_path) as stage:
+        ids = [stage.upload() for _ in range(3)]
+        synced: list[int] = []
+        with (
+            stage.mirror("m") as mirror,
+            stage.mirror("m") as other,
+            stage.reach(plain=True) as dataset,
+        ):
+            mirror.sync(dataset)
+
+            def watch(*_: Any) -> None:
+                if not synced:
+                    synced.append(other.sync(dataset).sync)
+
+            stage.delete("image", ids[2])
+            plan = tmp_path / "plan.jsonl"
+            mirror.write_plan(plan, dataset, watch=watch)
+            assert synced == [2]
+            with pytest.raises(InvalidRequest, match="made after sync 1 of the mirror"):
+                mirror.apply(plan, dataset)
 
 
 def test_what_came_before_a_question_that_fails(tmp_path: Path) -> None:

@@ -11,12 +11,14 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import FileIO
 from itertools import count
 from typing import BinaryIO
 
 import msgspec
 
 from coir.client.failure import local_files
+from coir.mirror.lines import append, lines
 from coir.mirror.record import FileRecord
 from coir.mirror.trash import IMAGES
 from coir.mirror.tree import Tree
@@ -107,7 +109,7 @@ class Arrivals:
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
         self._numbers = count(1)
-        self._list: BinaryIO | None = None
+        self._list: FileIO | None = None
 
     @contextmanager
     def begun(self) -> Iterator[Arriving]:
@@ -126,7 +128,7 @@ class Arrivals:
         with local_files():
             if self._list is None:
                 self._list = self.tree.made(LIST).open("ab", buffering=0)
-            self._list.write(msgspec.json.encode(arrival) + b"\n")
+            append(self._list, arrival)
             self.tree.move(arrival.at, f"{IMAGES}/{arrival.file.place}")
 
     def stored(self) -> None:
@@ -140,9 +142,8 @@ class Arrivals:
         with local_files():
             if self.tree.file(LIST) is None:
                 return []
-            with self.tree.open(LIST) as lines:
-                whole = [line for line in lines if line.endswith(b"\n")]
-        return [msgspec.json.decode(line, type=Arrival) for line in whole]
+            with self.tree.open(LIST) as file:
+                return list(lines(file, Arrival))
 
     def sweep(self, *, listed: bool = True) -> None:
         """Remove whatever is under way: nobody waits for it.

@@ -182,11 +182,12 @@ def made(work: Sync, mirror: str | None) -> PlanFile:
     """
     if work.store.syncs.unfinished() is not None:
         raise UNFINISHED
+    sync = work.store.syncs.last()  # before it looks: another sync may end meanwhile
     actions = list(work.plan())
     settings = work.settings
     head = Head(
         mirror=mirror,
-        sync=work.store.syncs.last(),
+        sync=sync,
         server_url=settings.server_url,
         dataset_id=settings.dataset_id,
         dataset_name=settings.dataset_name,

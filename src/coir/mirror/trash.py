@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from coir.client.failure import local_files
+from coir.mirror.lines import append, lines
 from coir.mirror.record import FileRecord
 from coir.mirror.tree import Tree
 
@@ -120,8 +121,8 @@ class Trash:
         return blocked is not None and blocked.startswith(f"{folder}/")
 
     def _note(self, sync: int, trashed: Trashed) -> None:
-        with self.tree.made(f"{BIN}/{sync}/index").open("ab") as index:
-            index.write(msgspec.json.encode(trashed) + b"\n")
+        with self.tree.made(f"{BIN}/{sync}/index").open("ab", buffering=0) as index:
+            append(index, trashed)
         if self._known is not None:
             self._known[trashed.file.image_id].insert(0, trashed)
 
@@ -133,11 +134,9 @@ class Trash:
                 index = f"{BIN}/{sync}/index"
                 if self.tree.file(index) is None:
                     continue
-                with self.tree.open(index) as lines:
-                    for line in lines:
-                        if line.endswith(b"\n"):  # the last one may have been cut by a kill
-                            trashed = msgspec.json.decode(line, type=Trashed)
-                            known[trashed.file.image_id].insert(0, trashed)
+                with self.tree.open(index) as file:
+                    for trashed in lines(file, Trashed):
+                        known[trashed.file.image_id].insert(0, trashed)
         return known
 
 
