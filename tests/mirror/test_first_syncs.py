@@ -270,3 +270,50 @@ def test_what_was_written_is_not_read_again(
                 assert listed.index(True) < asked.index(("/api/image/", pages()[0]))
             now.sync(own, options=ROWS)
             assert contents(mirror) == contents(now)
+
+
+def untouched_counters(path: str, _: dict[str, str], body: bytes) -> bytes:
+    """The rows of images as the original leaves them where a program posts annotations."""
+    if path != "/api/image/" and not path.endswith("/data"):
+        return body
+    page = json.loads(body)
+    for row in page["images"]:
+        row |= {"annotated": False, "num_annotations": 0}
+    return json.dumps(page).encode()
+
+
+def test_annotations_that_no_row_shows(stage: World) -> None:
+    """A first sync tells how many there are, and `full` fetches them."""
+    number = len(stage.ids[::4])
+    with (
+        Proxy(stage.running.url, tamper=untouched_counters) as proxy,
+        coir.connect(proxy.url, username="admin", password="admin-pw") as server,
+        stage.mirror("m") as mirror,
+    ):
+        dataset = server.dataset(stage.dataset)
+        report = mirror.sync(dataset, options=ROWS)
+        assert (report.counts.annotations_added, report.unseen) == (0, number)
+        assert f"counts {number} annotations more" in report.words()
+        assert mirror.sync(dataset, options=ROWS).unseen == 0  # asked once: it takes seconds
+        full = Options(images="none", annotations="full", concurrency=1)
+        assert mirror.sync(dataset, options=full).counts.annotations_added == number
+    with (
+        Proxy(stage.running.url) as proxy,
+        coir.connect(proxy.url, username="admin", password="admin-pw") as server,
+        stage.mirror("right") as mirror,
+    ):
+        assert mirror.sync(server.dataset(stage.dataset), options=ROWS).unseen == 0
+
+
+def test_a_server_without_statistics(stage: World) -> None:
+    """A sync does without."""
+
+    def tamper(path: str, _: dict[str, str], body: bytes) -> bytes | int:
+        return 500 if path.endswith("/stats") else body
+
+    with (
+        Proxy(stage.running.url, tamper=tamper) as proxy,
+        coir.connect(proxy.url, username="admin", password="admin-pw") as server,
+        stage.mirror("m") as mirror,
+    ):
+        assert mirror.sync(server.dataset(stage.dataset), options=ROWS).unseen == 0

@@ -26,7 +26,7 @@ __all__ = ["Counter", "Voice", "console", "printable", "say", "voice"]
 # Often enough to see that it lives, seldom enough for a log.
 LINE_SECONDS = 5.0
 
-TOLD_OF_A_SYNC = ("sync", "mode", "dry_run", "counts", "due", "seconds")
+TOLD_OF_A_SYNC = ("sync", "mode", "dry_run", "counts", "due", "unseen", "seconds")
 
 # Called with the phase, how much is done, and of how much.
 Counter = Callable[[str, int, int | None], None]

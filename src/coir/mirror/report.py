@@ -16,7 +16,8 @@ class SyncReport:
 
     ``sync`` is its number, ``mode`` how it looked at the server: full, quick or feed;
     ``certificate`` is that of the listing, where there was one; ``due`` counts the images whose
-    annotations or files could not be fetched yet.
+    annotations or files could not be fetched yet. ``unseen`` is how many annotations more the
+    original counts than the mirror holds; it is asked at a first sync only.
     """
 
     sync: int
@@ -26,6 +27,7 @@ class SyncReport:
     seconds: float
     dry_run: bool = False
     due: int = 0
+    unseen: int = 0
 
     def line(self) -> str:
         """Give it in one line, for a log."""
@@ -47,6 +49,12 @@ class SyncReport:
                 f"annotations: {counts.annotations_added:,} added, "
                 f"{counts.annotations_changed:,} changed, {counts.annotations_removed:,} removed; "
                 f"of {counts.images_looked_into:,} images"
+            )
+        if self.unseen:
+            lines.append(
+                f"the server counts {self.unseen:,} annotations more: some may have no outline or "
+                "category, and are in no COCO file; others may have been posted by a program, "
+                "which no row of an image shows: --annotations full fetches those"
             )
         if counts.files_fetched or counts.files_kept or counts.files_failed:
             failed = f", {counts.files_failed:,} failed" if counts.files_failed else ""
