@@ -9,6 +9,8 @@ import pytest
 
 import coir as coir_
 from client.serving import Serving
+from coir.mirror import Options
+from scan.proxy import Proxy
 from server.running import created, uploaded
 
 from .command import coir, started
@@ -45,6 +47,24 @@ def test_status(place: Serving, home: Path) -> None:
     assert disk.startswith("on disk: database ")
     told = json.loads(coir("status", str(home), "--json").out)
     assert (told["images"], told["last"]["sync"], told["troubles"]) == (2, 2, [])
+
+
+def test_status_of_a_mirror_of_the_original(place: Serving, tmp_path: Path) -> None:
+    """It says how long ago annotations were looked into; a feed tells of all edits."""
+    admin = place.user("admin")
+    dataset = created(admin, "looked into", categories=["looked at"])
+    ids = [int(uploaded(admin, dataset, f"{one}.jpg").json()) for one in range(2)]
+    admin.post("/api/annotation/", json={"image_id": ids[0], "category_id": 1})
+    with (
+        Proxy(place.url) as proxy,
+        coir_.connect(proxy.url, username="admin", password="admin-pw") as server,
+        coir_.Mirror(tmp_path / "m") as mirror,
+    ):
+        for recheck in (0.0, 0.0, 0.5):
+            mirror.sync(server.dataset(dataset), options=Options(images="none", recheck=recheck))
+    lines = coir("status", str(tmp_path / "m")).out.splitlines()
+    (looked,) = [one for one in lines if one.startswith("annotations looked into")]
+    assert looked.startswith("annotations looked into: of 2 images, the longest ago in sync 1, 2")
 
 
 def test_log(home: Path) -> None:

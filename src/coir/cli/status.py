@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from coir.cli import options
-from coir.cli.history import sync_words
+from coir.cli.history import moment, sync_words
 from coir.cli.output import put
 from coir.cli.talk import printable
 from coir.mirror import Mirror
@@ -59,6 +59,11 @@ def _lines(now: Status, troubles: list[str]) -> Iterator[str]:
         f"{now.images:,} images, {now.annotations:,} annotations, {now.categories:,} categories, "
         f"{now.files:,} files"
     )
+    if (looked := now.looked) is not None:
+        yield (
+            f"annotations looked into: of {looked.images:,} images, the longest ago in sync "
+            f"{looked.sync}, {moment(looked.started)}"
+        )
     yield (
         f"on disk: database {size_words(now.disk.database)}, files {size_words(now.disk.files)}, "
         f"trash {size_words(now.disk.trash)}"

@@ -27,7 +27,7 @@ from coir.mirror.record import AnnotationRecord, annotation_record
 from coir.mirror.store import Store
 from coir.mirror.windows import grouped
 
-__all__ = ["Annotations"]
+__all__ = ["BROKEN", "Annotations"]
 
 # Images whose annotations come in one answer, and those that are stored in one transaction.
 TOGETHER = 500
@@ -76,8 +76,11 @@ class Annotations:
         total = self.store.number_due("annotations")
         self._fetch(self._groups(), total)
 
-    def again(self, image_ids: Sequence[int], until: float = float("inf")) -> None:
-        """Fetch those of these images, until a moment of the monotonic clock."""
+    def again(self, image_ids: Sequence[int], until: float = float("inf")) -> bool:
+        """Fetch those of these images, until a moment of the monotonic clock.
+
+        Says whether there was time for all of them.
+        """
 
         def groups() -> Iterator[Sequence[int]]:
             for one in image_ids:
@@ -87,6 +90,7 @@ class Annotations:
                     yield [one]
 
         self._fetch(groups(), len(image_ids), again=True)
+        return time.monotonic() < until
 
     def _groups(self) -> Iterator[Sequence[int]]:
         after = 0

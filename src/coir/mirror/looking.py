@@ -10,14 +10,15 @@ from coir.client import Dataset
 from coir.client.operations import DatasetCalls
 from coir.client.transport import Transport
 from coir.errors import InvalidRequest
+from coir.mirror import plan
 from coir.mirror.database import keep
 from coir.mirror.first_list import Step
 from coir.mirror.first_reading import FirstReading
 from coir.mirror.following import Following
 from coir.mirror.options import Options
-from coir.mirror.plan import Tally
+from coir.mirror.plan import Add, Tally
 from coir.mirror.reading import FIELDS, OVERLAPPING, Reader, Watch
-from coir.mirror.store import Store
+from coir.mirror.store import LARGEST, Store
 from coir.scan import Filter, Scan
 from coir.scan.filter import Compiled
 from coir.scan.prices import Prices
@@ -80,13 +81,30 @@ class Looking:
         first = FirstReading(reader)
         begun = None if progress is None else first.begun()
         if self.options.quick and last is not None and last.strategy != OVERLAPPING:
-            return Look("quick", reader, reader.quick())
+            return Look("quick", reader, self._looked_into(reader.quick(), reader))
         if begun is not None:
             return Look("full", reader, first.rest(begun), goes_on=True)
         tells_all = "fields" in self.dataset.server.info.features
         if not (self.store.held() or tells_all) and (total := first.total()):
             return Look("full", reader, first.anew(total, progress))
-        return Look("full", reader, reader.listing(progress))
+        return Look("full", reader, self._looked_into(reader.listing(progress), reader))
+
+    def _looked_into(self, steps: Iterator[Step], reader: Reader) -> Iterator[Step]:
+        """Look into images that come back, and may have annotations that their rows do not show.
+
+        Of those that are new to the server, the new annotations are (`posted.py`).
+        """
+        if not self.store.held():
+            yield from steps
+            return
+        # What a filter left out until now may be old, whatever its id.
+        last = LARGEST if self.where.describe() else self.store.newest()
+        for step in steps:
+            yield step
+            if isinstance(step, Add) and step.id <= last:
+                look = plan.Look(step.id, annotations=True)
+                reader.tally.count(look)
+                yield look
 
     def _since(self, calls: DatasetCalls[Transport], progress: Path | None) -> str | None:
         """Give the cursor of the moment at which a listing began, also one that goes on."""

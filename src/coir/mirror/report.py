@@ -16,8 +16,8 @@ class SyncReport:
 
     ``sync`` is its number, ``mode`` how it looked at the server: full, quick or feed;
     ``certificate`` is that of the listing, where there was one; ``due`` counts the images whose
-    annotations or files could not be fetched yet. ``unseen`` is how many annotations more the
-    original counts than the mirror holds; it is asked at a first sync only.
+    annotations or files could not be fetched yet. ``unseen`` is of how many of the original's
+    annotations it is not known yet whether they are of this dataset.
     """
 
     sync: int
@@ -52,9 +52,8 @@ class SyncReport:
             )
         if self.unseen:
             lines.append(
-                f"the server counts {self.unseen:,} annotations more: some may have no outline or "
-                "category, and are in no COCO file; others may have been posted by a program, "
-                "which no row of an image shows: --annotations full fetches those"
+                f"annotations that programs may have posted: {self.unseen:,} are not looked at "
+                "yet; the next syncs go on, --annotations full looks into all images now"
             )
         if counts.files_fetched or counts.files_kept or counts.files_failed:
             failed = f", {counts.files_failed:,} failed" if counts.files_failed else ""

@@ -83,7 +83,7 @@ def settle(database: Database, settings: Settings) -> None:
         if before is not None and before.server_url != settings.server_url:
             # Another copy of its database may lie there, with a feed of its own: all is read.
             connection.execute("UPDATE syncs SET cursor = NULL")
-            connection.execute("DELETE FROM mirror WHERE key = 'prices'")
+            connection.execute("DELETE FROM mirror WHERE key IN ('prices', 'posted')")
         if before is not None and before.images != settings.images:
             connection.execute(f"UPDATE images SET file_due = {FILES_KEPT}")  # noqa: S608
 

@@ -13,8 +13,9 @@ from coir.mirror.database import Database
 from coir.mirror.history import SyncEntry, syncs
 from coir.mirror.lock import holder
 from coir.mirror.settings import Settings, known
+from coir.mirror.syncs import Syncs
 
-__all__ = ["Disk", "Status", "Trouble", "status", "troubles"]
+__all__ = ["Disk", "Looked", "Status", "Trouble", "status", "troubles"]
 
 TROUBLED = "(annotations_trouble IS NOT NULL OR file_trouble IS NOT NULL)"
 INTERRUPTED = ("reading", "ready", "applied")
@@ -26,6 +27,18 @@ class Disk(msgspec.Struct, frozen=True):
     database: int
     files: int
     trash: int
+
+
+class Looked(msgspec.Struct, frozen=True):
+    """How far edits that no row of an image shows were looked for.
+
+    ``images`` had their annotations fetched, the one longest ago in ``sync``, which began at
+    ``started``, in milliseconds since 1970.
+    """
+
+    images: int
+    sync: int
+    started: int
 
 
 class Trouble(msgspec.Struct, frozen=True):
@@ -47,7 +60,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
     ``last`` is the last sync that came to its end, ``interrupted`` one that did not and is gone
     on with; ``busy`` and ``scheduled`` are the processes that sync it now, and again and again;
-    ``files`` counts those that are here.
+    ``files`` counts those that are here. ``looked`` is None where a feed tells of all edits.
     """
 
     settings: Settings | None
@@ -63,6 +76,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     annotations_due: int
     files_due: int
     troubled: int
+    looked: Looked | None
     disk: Disk
 
     @property
@@ -91,12 +105,24 @@ def status(database: Database, home: Path) -> Status:
             annotations_due=_count(database, "images WHERE annotations_due"),
             files_due=_count(database, "images WHERE file_due"),
             troubled=_count(database, f"images WHERE {TROUBLED}"),
+            looked=_looked(database),
             disk=Disk(
                 database=sum(_size(one) for one in home.glob("coir.db*")),
                 files=int(database.value("SELECT sum(size) FROM images") or 0),
                 trash=sum(_size(one) for one in (own / "trash").rglob("*")),
             ),
         )
+
+
+def _looked(database: Database) -> Looked | None:
+    if Syncs(database).cursor() is not None:
+        return None
+    asked = (
+        "SELECT looked.images, looked.first, syncs.started FROM "
+        "(SELECT count(*) AS images, min(annotations_at) AS first FROM images "
+        "WHERE annotations_at > 0) AS looked JOIN syncs ON syncs.id = looked.first"
+    )
+    return next((Looked(*row) for row in database.rows(asked)), None)
 
 
 def troubles(database: Database) -> Iterator[Trouble]:

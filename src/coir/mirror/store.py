@@ -122,6 +122,20 @@ class Store:
         rows = self.database.rows("SELECT body FROM categories ORDER BY id")
         return [msgspec.json.decode(text, type=CategoryRecord) for (text,) in rows]
 
+    def newest_annotation(self) -> int:
+        """Give the largest id of an annotation; 0 where none is held."""
+        return int(self.database.value("SELECT max(id) FROM annotations") or 0)
+
+    def annotation_ids(self, start: int, stop: int) -> set[int]:
+        """Give the ids of the annotations in a stretch."""
+        asked = "SELECT id FROM annotations WHERE id >= ? AND id < ?"
+        return {row[0] for row in self.database.rows(asked, (start, stop))}
+
+    def annotations_in(self, start: int, stop: int) -> int:
+        """Count the annotations in a stretch of ids."""
+        asked = "SELECT count(*) FROM annotations WHERE id >= ? AND id < ?"
+        return int(self.database.value(asked, (start, stop)))
+
     def used_categories(self) -> set[int]:
         """Give the ids of the categories that annotations have."""
         return {row[0] for row in self.database.rows(USED_CATEGORIES)}
@@ -266,8 +280,11 @@ class Store:
                 "UPDATE images SET annotations_due = 1 WHERE annotations_at < ?", (since,)
             )
 
-    def longest_ago(self, sync: int, number: int) -> list[int]:
-        """Give so many images, those first whose annotations were fetched longest ago."""
+    def longest_ago(self, sync: int, number: int = LARGEST) -> list[int]:
+        """Give so many images, those first whose annotations were fetched longest ago.
+
+        Those that a sync, or one after it, has fetched are not among them.
+        """
         asked = "SELECT id FROM images WHERE annotations_at < ? ORDER BY annotations_at, id LIMIT ?"
         return [row[0] for row in self.database.rows(asked, (sync, number))]
 

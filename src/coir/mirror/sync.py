@@ -27,8 +27,6 @@ from coir.client.throttle import Throttle
 from coir.errors import (
     IncompleteSync,
     InvalidRequest,
-    PermissionDenied,
-    ServerFailed,
     SyncStopped,
     UnexpectedAnswer,
 )
@@ -40,6 +38,7 @@ from coir.mirror.first_list import actions, kept
 from coir.mirror.looking import Looking, follows
 from coir.mirror.options import Options
 from coir.mirror.plan import Action, Tally, obstacle
+from coir.mirror.posted import Posted
 from coir.mirror.record import category_record
 from coir.mirror.report import SyncReport
 from coir.mirror.settings import FILES_KEPT, Settings
@@ -61,10 +60,11 @@ Watch = Callable[[str, int, int | None], None]
 AGAIN = 0.125
 # So many may be looked into again in that time, at most.
 AGAIN_MOST = 10_000
+# Seconds that looking for annotations that programs posted may take in any case; otherwise it takes
+# no longer than the rest of a sync.
+LOOKING = 30.0
 # All categories that the server told in the last sync.
 CATEGORIES = "categories_told"
-# How many annotations the original counted once.
-ANNOTATIONS = "annotations_told"
 # Outlines were moved and files replaced while no feed was followed: its next cursor tells nothing
 # of them, and no listing shows them.
 ALL_DUE = f"UPDATE images SET annotations_due = 1, file_due = {FILES_KEPT}"  # noqa: S608
@@ -99,7 +99,6 @@ class Sync:
     mode: str = "full"
     certificate: Certificate | None = None
     listing_seconds: float = 0.0
-    unseen: int = 0
     obstacle: tuple[str, str] | None = None
     tally: Tally = field(default_factory=Tally)
 
@@ -111,6 +110,7 @@ class Sync:
         self.transport = self.dataset.transport.paced(Throttle(self.options.max_rps))
         self.calls = DatasetCalls(self.transport, self.dataset.info)
         self.started = time.monotonic()
+        self.posted = Posted(self.transport, self.store, self.options.concurrency, self.watch)
         self.prices = self.store.database.setting("prices", Prices) or deepcopy(PRICES)
 
     def _sending(self) -> None:
@@ -189,6 +189,8 @@ class Sync:
 
     def _look(self, progress: Path | None) -> None:
         self.number = self.store.syncs.begin(self.mode)
+        if self._looks_for_posted():
+            self.posted.begin(self.number)
         look = self._looking().look(progress)
         self.mode, reader = look.mode, look.reader
         held = self.store.held()
@@ -299,33 +301,17 @@ class Sync:
         )
         fetch.due()
         if self.mode == "full" and not follows(self.dataset):
+            spent = time.monotonic() - self.started
+            self.posted.look(fetch, until=time.monotonic() + max(LOOKING, spent))
+            fetch.due()
             self._look_again(fetch)
         if self.mode != "quick" or self.counts.annotations_added:
             self._categories()  # those of the annotations that came, and hid in other images
             fetch.due()
 
-    def _compare_totals(self) -> int:
-        """Count the annotations that the original has beyond those held, once for each mirror.
-
-        One that a program posted leaves the row of its image as it was. To count them takes the
-        original seconds, of 200,000 images three to four.
-        """
-        database = self.store.database
-        to_ask = (
-            self.mode == "full"
-            and self.options.annotations == "auto"
-            and not (follows(self.dataset) or self.settings.filters)
-            and database.setting(ANNOTATIONS, int) is None
-        )
-        if not to_ask:
-            return 0
-        try:
-            told = self.calls.statistics().total.annotations
-        except (InvalidRequest, PermissionDenied, ServerFailed, UnexpectedAnswer):
-            return 0  # a fork may not tell; whatever else fails, fails in what follows, too
-        with database.write() as connection:
-            keep(connection, ANNOTATIONS, told)
-        return max(0, told - int(database.value("SELECT count(*) FROM annotations")))
+    def _looks_for_posted(self) -> bool:
+        wanted = self.options.annotations != "none" and not self.options.quick
+        return wanted and not follows(self.dataset)
 
     def _look_again(self, fetch: Annotations) -> None:
         part = self.options.recheck
@@ -372,7 +358,6 @@ class Sync:
         if self.mode != "quick":
             self._categories()
         self._annotations()
-        self.unseen = self._compare_totals()
         self._files()
         self.store.syncs.done(self.number, self.counts, self.prices)
         report = self._report()
@@ -394,5 +379,5 @@ class Sync:
             seconds=time.monotonic() - self.started,
             dry_run=dry_run,
             due=self.store.number_due("annotations"),
-            unseen=self.unseen,
+            unseen=self.posted.number(),
         )
