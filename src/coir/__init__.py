@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from coir.client import AsyncDataset, AsyncServer, Dataset, Server, connect, connect_async
     from coir.errors import (
         AuthenticationFailed,
+        CategoryNotFound,
         CoirError,
         ConnectionFailed,
         DatasetNotFound,
@@ -44,6 +45,7 @@ __all__ = [
     "AsyncScan",
     "AsyncServer",
     "AuthenticationFailed",
+    "CategoryNotFound",
     "Certificate",
     "CoirError",
     "ConnectionFailed",

@@ -17,6 +17,7 @@ PUBLIC = [
     "AsyncScan",
     "AsyncServer",
     "AuthenticationFailed",
+    "CategoryNotFound",
     "Certificate",
     "CoirError",
     "ConnectionFailed",

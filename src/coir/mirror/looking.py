@@ -66,7 +66,7 @@ class Looking:
         reader = self._reader()
         calls = DatasetCalls(self.transport, self.dataset.info)
         held = self.store.syncs.cursor() if follows(self.dataset) else None
-        if held is not None:
+        if held is not None and self._means_the_same(reader.compiled):
             try:
                 steps, cursor = Following(reader).feed(held)
             except InvalidRequest:
@@ -116,6 +116,13 @@ class Looking:
             with self.store.database.write() as connection:
                 keep(connection, LISTING_CURSOR, now)
         return now
+
+    def _means_the_same(self, compiled: Compiled) -> bool:
+        """Whether the filter means what it did: of images that did not change no feed tells.
+
+        Only the name of a category may come to mean another one.
+        """
+        return not self.where.categories or self.store.syncs.meant() == compiled.params
 
     def _check_quick(self, compiled: Compiled) -> None:
         if self.options.quick and (compiled.checks or not self.where.is_stable):

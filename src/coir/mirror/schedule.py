@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from coir.errors import (
     AuthenticationFailed,
+    CategoryNotFound,
     CoirError,
     ConnectionFailed,
     IncompleteScan,
@@ -54,7 +55,7 @@ class Schedule:
         if isinstance(error, PASSING) and not isinstance(error, TLSFailed):
             return False
         if isinstance(error, InvalidRequest | AuthenticationFailed):
-            return True
+            return not (self.worked and isinstance(error, CategoryNotFound))
         return not self.worked
 
     def after(self, error: CoirError | None) -> Schedule:

@@ -166,7 +166,7 @@ class Sync:
         self.mode, self.counts = "plan", counts
         self.number = self.store.syncs.begin(self.mode)
         self.store.note(actions)
-        self.store.syncs.ready(self.number, self.mode, None, counts, None)
+        self.store.syncs.ready(self.number, self.mode, counts, None)
         self._carry_out()
         return self._fetch()
 
@@ -204,7 +204,14 @@ class Sync:
         if held and self.mode == "full" and look.cursor is not None:
             with self.store.database.write() as connection:
                 connection.execute(ALL_DUE)
-        self.store.syncs.ready(self.number, self.mode, look.cursor, self.counts, self.certificate)
+        self.store.syncs.ready(
+            self.number,
+            self.mode,
+            self.counts,
+            self.certificate,
+            cursor=look.cursor,
+            meant=reader.compiled.params,
+        )
 
     def _looking(self) -> Looking:
         return Looking(

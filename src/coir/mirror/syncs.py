@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -18,6 +18,8 @@ from coir.scan.prices import Prices
 
 __all__ = ["Syncs"]
 
+# What the filter of the mirror meant to the server when its feed was followed last.
+MEANT = "filter_meant"
 DAY = 24 * 60 * 60 * 1000  # milliseconds
 
 
@@ -45,11 +47,16 @@ class Syncs:
         self,
         sync: int,
         mode: str,
-        cursor: str | None,
         counts: Counts,
         certificate: Certificate | None,
+        *,
+        cursor: str | None = None,
+        meant: Mapping[str, str] | None = None,
     ) -> None:
-        """Enter that the plan is whole, and may be carried out."""
+        """Enter that the plan is whole, and may be carried out.
+
+        ``meant`` is the filter in the server's terms, by which a feed is followed from ``cursor``.
+        """
         proof = None if certificate is None else msgspec.json.encode(certificate).decode()
         with self.database.write() as connection:
             drop(connection)
@@ -58,6 +65,8 @@ class Syncs:
                 "WHERE id = ?",
                 (mode, cursor, proof, sync),
             )
+            if cursor is not None:
+                keep(connection, MEANT, meant)
             note_counts(connection, sync, counts)
 
     def applied(self, sync: int) -> None:
@@ -97,6 +106,14 @@ class Syncs:
             "ORDER BY id DESC LIMIT 1"
         )
         return cursor
+
+    def meant(self) -> dict[str, str] | None:
+        """Give what the filter meant when the feed was followed last; None where it is not known.
+
+        A category's name may be another's by now.
+        """
+        meant: dict[str, str] | None = self.database.setting(MEANT, dict[str, str] | None)
+        return meant
 
     def of_a_day(self, first: int, last: int) -> int:
         """Give the first of some syncs that began within the last day; the last where none did."""
