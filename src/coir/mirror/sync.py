@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from copy import copy, deepcopy
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from threading import Lock
 
@@ -31,21 +30,19 @@ from coir.errors import (
     UnexpectedAnswer,
 )
 from coir.mirror.annotations import Annotations
+from coir.mirror.categories import Categories
 from coir.mirror.counts import Counts
-from coir.mirror.database import keep
 from coir.mirror.files import Files
 from coir.mirror.first_list import actions, kept
 from coir.mirror.looking import Looking, follows
 from coir.mirror.options import Options
 from coir.mirror.plan import Action, Tally, obstacle
 from coir.mirror.posted import Posted
-from coir.mirror.record import category_record
 from coir.mirror.report import SyncReport
 from coir.mirror.settings import FILES_KEPT, Settings
-from coir.mirror.store import HIDDEN_DUE, Store
+from coir.mirror.store import Store
 from coir.mirror.tree import Tree
 from coir.mirror.windows import count
-from coir.model import CategoryInfo
 from coir.scan import Certificate
 from coir.scan.ask import Window
 from coir.scan.filter import Compiled, Filter
@@ -63,8 +60,6 @@ AGAIN_MOST = 10_000
 # Seconds that looking for annotations that programs posted may take in any case; otherwise it takes
 # no longer than the rest of a sync.
 LOOKING = 30.0
-# All categories that the server told in the last sync.
-CATEGORIES = "categories_told"
 # Outlines were moved and files replaced while no feed was followed: its next cursor tells nothing
 # of them, and no listing shows them.
 ALL_DUE = f"UPDATE images SET annotations_due = 1, file_due = {FILES_KEPT}"  # noqa: S608
@@ -241,35 +236,6 @@ class Sync:
         self.counts.images_changed = tally.changed
         self.counts.images_removed = tally.removed
 
-    def _categories(self) -> None:
-        """Hold the categories that the dataset lists, and those that its annotations have."""
-        listed, told = self._told
-        wanted = {*listed, *self.store.used_categories()}
-        self._look_behind({one.id for one in told})
-        records = [category_record(one) for one in told if one.id in wanted]
-        self.store.put_categories(self.number, self.counts, records)
-
-    def _look_behind(self, told: set[int]) -> None:
-        """Look for annotations that a category hid until now; neither rows nor a feed show that.
-
-        Of a category that only annotations have the dataset does not tell that it came back.
-        """
-        before = self.store.database.setting(CATEGORIES, set[int])
-        if told == before:
-            return
-        with self.store.database.write() as connection:
-            if before is not None and told - before:
-                connection.execute(HIDDEN_DUE, (self.number,))
-            keep(connection, CATEGORIES, sorted(told))
-
-    @cached_property
-    def _told(self) -> tuple[tuple[int, ...], list[CategoryInfo]]:
-        """Which categories the dataset lists now, and all that there are."""
-        told = self.transport.run(routes.categories())
-        # Asked afterwards: who may not see the dataset any more may not see its categories, either.
-        now = self.transport.run(routes.visible(self.dataset.info.id))
-        return now.categories, told
-
     # -- doing --------------------------------------------------------------------------
 
     def _finish_interrupted(self) -> None:
@@ -291,7 +257,7 @@ class Sync:
                 self.watch("applying", done, total)
         self.store.syncs.applied(self.number)
 
-    def _annotations(self) -> None:
+    def _annotations(self, categories: Categories) -> None:
         if self.options.annotations == "none":
             return
         if self.options.annotations == "full":
@@ -313,7 +279,7 @@ class Sync:
             fetch.due()
             self._look_again(fetch)
         if self.mode != "quick" or self.counts.annotations_added:
-            self._categories()  # those of the annotations that came, and hid in other images
+            categories.hold()  # those of the annotations that came, and hid in other images
             fetch.due()
 
     def _looks_for_posted(self) -> bool:
@@ -362,9 +328,12 @@ class Sync:
             IncompleteSync: of some images it could not be fetched.
 
         """
+        categories = Categories(
+            self.transport, self.dataset.info.id, self.store, self.number, self.counts
+        )
         if self.mode != "quick":
-            self._categories()
-        self._annotations()
+            categories.hold()
+        self._annotations(categories)
         self._files()
         self.store.syncs.done(self.number, self.counts, self.prices)
         report = self._report()
