@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from coir import CoirError
 from coir.mirror import Mirror
 from coir.mirror.arrivals import LIST, Arrival
 from coir.mirror.place import server_path
@@ -284,6 +285,42 @@ def test_a_folder_of_the_mirror_that_is_a_link(
         with pytest.raises(Exception, match=f"{folder} is no folder"):
             library.sync(mirror)
         assert list((tmp_path / "outside").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "place", [".coir", ".coir/lock", ".coir/listing", ".coir/arriving/list", ".coir/trash/2/index"]
+)
+def test_nothing_of_the_mirrors_own_is_written_through_a_link(
+    library: Library, place: str, tmp_path: Path
+) -> None:
+    """The sync says so; or, where it only clears what an earlier one left, removes the link."""
+    first, second = (library.upload(f"{name}.jpg", painted(name)) for name in (1, 2))
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    mine = outside / "mine"
+    mine.touch()
+    with library.mirror() as mirror:
+        if place.startswith(".coir/trash"):
+            library.sync(mirror)
+            library.delete(first)
+        planted = mirror.path / place
+        planted.parent.mkdir(parents=True, exist_ok=True)
+        planted.symlink_to(outside if place == ".coir" else mine)
+        if place.startswith(".coir/arriving"):
+            library.sync(mirror)
+            assert not planted.is_symlink()
+        else:
+            before = on_disk(mirror)
+            with pytest.raises(CoirError, match=r"\.coir is no folder|is a link") as told:
+                library.sync(mirror)
+            assert "Move it away" in told.value.hint
+            assert on_disk(mirror) == before
+            planted.unlink()
+            library.sync(mirror)
+        assert [(one.name, one.read_bytes()) for one in outside.iterdir()] == [("mine", b"")]
+        assert second in held(mirror)
+        assert (first in held(mirror)) == (not place.startswith(".coir/trash"))
+        assert {one.sign for one in mirror.verify()} == {"="}
 
 
 def test_what_is_in_the_way_is_kept_in_the_trash(library: Library) -> None:

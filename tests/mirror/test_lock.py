@@ -63,3 +63,28 @@ def test_a_killed_process_locks_nobody_out(tmp_path: Path) -> None:
     with locked(lock):
         assert lock.read_text() == str(os.getpid())
     assert lock.read_text() == ""
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["there", "dangling"])
+@pytest.mark.parametrize("link", [".coir", ".coir/lock", ".coir/schedule"])
+def test_a_link_is_not_followed(tmp_path: Path, link: str, there: bool) -> None:
+    """No lock is made where it leads, and who holds one there does not hold this one."""
+    home, outside = tmp_path / "mirror", tmp_path / "outside"
+    lock = home / (".coir/lock" if link == ".coir" else link)
+    target = outside / lock.name
+    process = holding(target) if there else None
+    (home / link).parent.mkdir(parents=True)
+    (home / link).symlink_to(outside if link == ".coir" else target)
+    assert holder(lock) is None
+    words = r"\.coir is no folder|is a link"
+    with pytest.raises(coir.CoirError, match=words) as refused, locked(lock):
+        raise AssertionError
+    assert not isinstance(refused.value, coir.MirrorBusy)
+    assert "Move it away" in refused.value.hint
+    assert target.exists() == there
+    if process is not None:
+        assert target.read_text() == str(process.pid)
+        process.communicate("")
+    (home / link).unlink()
+    with locked(lock):
+        assert holder(lock) == os.getpid()

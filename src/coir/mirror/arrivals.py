@@ -127,7 +127,7 @@ class Arrivals:
         """Let a file take its place, where nothing is; its row has to follow."""
         with local_files():
             if self._list is None:
-                self._list = self.tree.made(LIST).open("ab", buffering=0)
+                self._list = self.tree.append(LIST)
             append(self._list, arrival)
             self.tree.move(arrival.at, f"{IMAGES}/{arrival.file.place}")
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from coir.errors import CoirError, MirrorBusy
+from coir.mirror.tree import NO_LINK, Tree
 
 __all__ = ["holder", "locked"]
 
@@ -27,12 +28,12 @@ def locked(path: Path) -> Iterator[None]:
 
     Raises:
         MirrorBusy: another process holds it.
-        CoirError: the file cannot be written.
+        CoirError: the file cannot be written, or a link leads out of the mirror's folder.
 
     """
     with _writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        own = Tree(path.parent.parent).own(_place(path))
+        handle = os.open(own, os.O_RDWR | os.O_CREAT | NO_LINK, 0o666)
     try:
         if not _taken(handle):
             owner = _noted(handle)
@@ -53,13 +54,20 @@ def locked(path: Path) -> Iterator[None]:
 def holder(path: Path) -> int | None:
     """Give the number of the process that holds a lock; None where none does, 0 if unknown."""
     try:
-        handle = os.open(path, os.O_RDWR)
+        if Tree(path.parent.parent).file(_place(path)) is None:
+            return None  # nobody ever held it; whatever a link leads to is no lock of a mirror
+        handle = os.open(path, os.O_RDWR | NO_LINK)
     except OSError:
-        return None  # nobody ever held it, or nobody here could
+        return None  # nobody here could hold it
     try:
         return None if _take(handle) else _noted(handle) or 0
     finally:
         os.close(handle)
+
+
+def _place(path: Path) -> str:
+    """Give where a lock lies below the folder of its mirror."""
+    return f"{path.parent.name}/{path.name}"
 
 
 @contextmanager

@@ -169,7 +169,7 @@ class Sync:
 
     def _read(self) -> bool:
         """Look at the server, and carry out what differs; says whether an old listing went on."""
-        progress = self.home / "listing"
+        progress = Tree(self.home.parent).own(".coir/listing")
         resumed = progress.exists() or kept(self.store.database) is not None
         try:
             self._look(progress)

@@ -121,7 +121,7 @@ class Trash:
         return blocked is not None and blocked.startswith(f"{folder}/")
 
     def _note(self, sync: int, trashed: Trashed) -> None:
-        with self.tree.made(f"{BIN}/{sync}/index").open("ab", buffering=0) as index:
+        with self.tree.append(f"{BIN}/{sync}/index") as index:
             append(index, trashed)
         if self._known is not None:
             self._known[trashed.file.image_id].insert(0, trashed)

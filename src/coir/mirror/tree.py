@@ -10,7 +10,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
-from io import BufferedReader
+from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -62,6 +62,31 @@ class Tree:
         path = self._safe(place)
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
+
+    def own(self, place: str) -> Path:
+        """Give the path of a file that is written in place, with the folders on the way to it.
+
+        Raises:
+            CoirError: a link is there, or something else in the place of a folder.
+
+        """
+        path = self.made(place)
+        if path.is_symlink():
+            raise CoirError(
+                f"{path} is a link, and is not followed.",
+                hint="Move it away; the mirror writes nothing outside of its folder.",
+            )
+        return path
+
+    def append(self, place: str) -> FileIO:
+        """Open a file for writing at its end, without a buffer; it is made where there is none.
+
+        Raises:
+            OSError, CoirError: it is a link, or cannot be written.
+
+        """
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | NO_LINK
+        return FileIO(os.open(self.own(place), flags, 0o666), "ab")
 
     def file(self, place: str) -> os.stat_result | None:
         """Give what is known of the file at a place; None where there is no ordinary file."""
