@@ -87,6 +87,54 @@ def test_a_sync_that_is_killed(tmp_path: Path, plain: bool) -> None:
             assert under_way(folder) == set()
 
 
+def test_killed_between_a_listing_and_its_plan(tmp_path: Path) -> None:
+    """While it looks again for what the listing lacks: no row of that is read a second time."""
+    with world(tmp_path) as stage:
+        ids = [stage.upload() for _ in range(20)]
+        process: subprocess.Popen[bytes] | None = None
+        wide: list[dict[str, str]] = []
+
+        def look(path: str, params: dict[str, str], body: bytes) -> bytes:
+            start, stop = int(params.get("id__gte", 0)), int(params.get("id__lt", 0))
+            if not path.endswith("/data") or params.get("limit") == "1":
+                return body
+            if stop - start > 1:
+                wide.append(params)
+                if process is not None:
+                    stage.delete("image", ids[12])  # it was read: no count confirms the listing
+            elif process is not None:
+                process.kill()
+            return body
+
+        with (
+            Proxy(stage.running.url, tamper=look, original=False) as proxy,
+            coir.connect(proxy.url, username="admin", password="admin-pw") as server,
+            stage.mirror("killed") as mirror,
+            stage.mirror("now") as now,
+        ):
+            dataset = server.dataset(stage.dataset)
+            mirror.sync(dataset)
+            with mirror.database.write() as connection:
+                connection.execute("UPDATE syncs SET cursor = 'expired'")
+            stage.delete("image", ids[3])
+            stage.annotate(ids[7], stage.own_categories[0])
+            wide.clear()
+            arguments = [proxy.url, str(stage.dataset), str(mirror.path), "own"]
+            process = subprocess.Popen([sys.executable, "-c", PROGRAM, *arguments])
+            assert process.wait(timeout=60) == -signal.SIGKILL
+            assert under_way(mirror.path) == {"listing"}
+            assert wide
+            process = None
+            wide.clear()
+            report = mirror.sync(dataset)
+            assert report.mode == "feed"  # from the moment at which the listing began
+            assert not wide
+            now.sync(dataset)
+            assert contents(mirror) == contents(now)
+            assert files(mirror) == files(now)
+            assert under_way(mirror.path) == set()
+
+
 # It is killed from within, so that the moment is always the same.
 IN_ANNOTATIONS = """
 import os

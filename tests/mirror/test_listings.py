@@ -18,6 +18,7 @@ from coir import (
     IncompleteScan,
     InvalidRequest,
     ServerFailed,
+    SyncStopped,
     UnexpectedAnswer,
     Verdict,
 )
@@ -111,6 +112,21 @@ def test_an_incomplete_listing_removes_nothing(way: Way) -> None:
     way.proxy.tamper = untouched
     way.sync()
     assert way.ids == set(stage.ids) - {stage.ids[3], stage.ids[30]}
+    assert way.is_whole()
+
+
+def test_a_listing_that_a_guard_stopped(way: Way) -> None:
+    """Once the server is put right, the next sync goes on with nothing of it."""
+    stage = way.stage
+    for gone in stage.ids[:30]:
+        stage.delete("image", gone)
+    for _ in range(2):
+        with pytest.raises(SyncStopped, match="30 of 40 images would be removed"):
+            way.sync()
+    for gone in stage.ids[:30]:
+        stage.restore("image", gone)
+    way.sync()
+    assert way.ids == set(stage.ids)
     assert way.is_whole()
 
 

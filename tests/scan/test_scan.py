@@ -241,6 +241,24 @@ def test_an_interrupted_scan_goes_on_where_it_stopped(
     assert not progress.exists()
 
 
+def test_a_progress_file_that_is_kept(
+    birds: coir.Dataset, tmp_path: Path, small_windows: None
+) -> None:
+    """[R5] Another scan gives its rows without asking for one, until it is removed."""
+    progress = tmp_path / "progress"
+    first = Scan(birds, resume=progress, keep=True)
+    rows = list(first)
+    content = progress.read_bytes()
+    again = Scan(birds, resume=progress, keep=True)
+    assert list(again) == rows
+    assert again.certificate.ids_sha256 == first.certificate.ids_sha256
+    assert again.certificate.claims == first.certificate.claims
+    assert again.certificate.requests == 2  # whether filters are obeyed, and the count at the end
+    assert progress.read_bytes() == content
+    assert list(Scan(birds, resume=progress)) == rows
+    assert not progress.exists()
+
+
 def test_progress_of_something_else_is_refused(
     birds: coir.Dataset, tmp_path: Path, small_windows: None
 ) -> None:

@@ -70,6 +70,8 @@ class Reader:
     def listing(self, progress: Path | None) -> Iterator[Step]:
         """Compare every image, by a scan that keeps its progress in a file.
 
+        The file stays: what follows the scan may take long, and a plan has to be made of it.
+
         Raises:
             IncompleteScan: there is no proof that the listing is whole.
 
@@ -77,7 +79,7 @@ class Reader:
         started = time.monotonic()
         held = self.store.held()
         told = FIELDS if "fields" in self.dataset.server.info.features else ()
-        scan = self.scan(told, progress)
+        scan = self.scan(told, progress, keep=True)
         gone: list[int] = []
         with scan:
             if held:
@@ -137,7 +139,9 @@ class Reader:
             self.watch,
         )
 
-    def scan(self, fields: Sequence[str] = (), progress: Path | None = None) -> Scan:
+    def scan(
+        self, fields: Sequence[str] = (), progress: Path | None = None, *, keep: bool = False
+    ) -> Scan:
         """Give a scan of the images that are wanted."""
         return Scan(
             self.dataset,
@@ -146,6 +150,7 @@ class Reader:
             concurrency=self.concurrency,
             max_rps=self.max_rps,
             resume=progress,
+            keep=keep,
             watch=self._progress,
         )
 

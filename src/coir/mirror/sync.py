@@ -178,8 +178,11 @@ class Sync:
             # version of coir has left is of no use.
             progress.unlink(missing_ok=True)
             self._look(None)
+        except SyncStopped:
+            progress.unlink(missing_ok=True)  # the next sync is to see what became of it
+            raise
+        progress.unlink(missing_ok=True)  # the plan is whole
         self._carry_out()
-        progress.unlink(missing_ok=True)
         return resumed and self.mode == "full"
 
     def _look(self, progress: Path | None) -> None:

@@ -83,7 +83,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Journal:
-    """The file of one scan; it is removed when the scan has come to its end.
+    """The file of one scan; unless it is to ``keep``, it is removed when the scan has ended well.
 
     It is read twice, a line at a time: whole at the beginning, to refuse what is damaged
     before anything is asked for, and again to give what it holds.
@@ -93,8 +93,9 @@ class Journal:
 
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, keep: bool = False) -> None:
         self.path = path
+        self.keep = keep
         self.head: Head | None = None
         self.resumed: Resumed | None = None
         self._file: BinaryIO | None = None
@@ -150,12 +151,12 @@ class Journal:
             ) from error
 
     def close(self, *, finished: bool) -> None:
-        """Close the file, and remove it when nothing is left to go on with."""
+        """Close the file, and remove it when nothing is left to go on with, unless it is kept."""
         if self._file is not None:
             with suppress(OSError):  # of a full disk, which was told already
                 self._file.close()
             self._file = None
-        if finished:
+        if finished and not self.keep:
             self.path.unlink(missing_ok=True)
 
     def _open(self, mode: str) -> BinaryIO:

@@ -45,6 +45,8 @@ class Order(Generic[Place]):
         since: the certificate of an earlier scan; only what is new since then is wanted.
         resume: a file in which progress is kept; a scan that was interrupted goes on from
             it, and it is removed at the end.
+        keep: leave that file at the end, too: whoever puts the rows away removes it when they
+            are safe. Another scan takes them from it, and counts again.
         watch: is called with a `Progress` after each answer.
 
     """
@@ -59,6 +61,7 @@ class Order(Generic[Place]):
         max_rps: float | None = None,
         since: Certificate | None = None,
         resume: Path | str | None = None,
+        keep: bool = False,
         watch: Watcher | None = None,
     ) -> None:
         if concurrency < 1:
@@ -73,6 +76,7 @@ class Order(Generic[Place]):
         self.throttle = Throttle(max_rps)
         self.since = since
         self.resume = Path(resume) if resume is not None else None
+        self.keep = keep
         self.watch = watch
         self._certificate: Certificate | None = None
         # What requests, counts and rows cost in the last run, as far as it learned that.
@@ -138,7 +142,7 @@ class Order(Generic[Place]):
         )
         if self.since is not None:
             _same_question(self.since, context)
-        journal = Journal(self.resume) if self.resume else None
+        journal = Journal(self.resume, keep=self.keep) if self.resume else None
         return Run(
             context,
             compiled,
