@@ -130,6 +130,30 @@ def test_a_listing_that_a_guard_stopped(way: Way) -> None:
     assert way.is_whole()
 
 
+@pytest.mark.usefixtures("hurried", "small_windows")
+def test_a_plan_that_is_carried_out_behind_an_interrupted_listing(way: Way, tmp_path: Path) -> None:
+    """What came by the plan does not go because the listing was begun before."""
+    stage = way.stage
+
+    def break_one(path: str, params: dict[str, str], body: bytes) -> bytes | int:
+        start, stop = int(params.get("id__gte", 0)), int(params.get("id__lt", 0))
+        return 500 if path.endswith("/data") and 0 < start <= stage.ids[20] < stop else body
+
+    way.proxy.tamper = break_one
+    with pytest.raises(IncompleteScan):
+        way.sync()
+    way.proxy.tamper = untouched
+    assert (way.mirror.path / ".coir/listing").exists()
+    new = stage.upload()
+    plan = tmp_path / "plan.jsonl"
+    way.mirror.write_plan(plan, way.dataset, options=ROWS)
+    assert way.mirror.apply(plan, way.dataset, ROWS).counts.images_added == 1
+    way.sync()
+    assert new in way.ids
+    assert {entry.counts.images_removed for entry in way.mirror.log()} == {0}
+    assert way.is_whole()
+
+
 @pytest.mark.usefixtures("small_windows")
 def test_a_listing_that_changes_while_it_is_read(way: Way) -> None:
     """What it lacks is looked for again: what came back behind the reading stays, all the time."""

@@ -158,6 +158,7 @@ class Sync:
     def carry_out(self, actions: Iterable[Action], counts: Counts) -> SyncReport:
         """Carry out actions that were decided before, and fetch what is due then."""
         self._finish_interrupted()
+        (self.home / "listing").unlink(missing_ok=True)  # it is older than what the plan makes
         self.mode, self.counts = "plan", counts
         self.number = self.store.syncs.begin(self.mode)
         self.store.note(actions)
