@@ -1,4 +1,7 @@
-"""Annotations of all images, asked for anew: what an interrupted sync fetched counts for a day."""
+"""Annotations of all images, asked for anew: what an interrupted sync fetched counts for a day.
+
+And those of an image that makes the server stumble.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,11 @@ from typing import Any
 
 import pytest
 
+import coir
 from client.serving import Serving
+from coir.errors import IncompleteSync
 from coir.mirror import Mirror, Options
+from scan.proxy import Proxy, untouched
 
 from .test_clocks import DAY, Clock, Interrupted
 from .test_clocks import clock as clock
@@ -89,3 +95,49 @@ def test_interrupted_again_and_again(stage: World, clock: Clock) -> None:
         with stage.mirror("now") as now:
             now.sync(dataset, options=FULL)
             assert contents(mirror) == contents(now)
+
+
+@pytest.mark.parametrize("original", [False, True], ids=["in bulk", "one by one"])
+def test_an_image_that_fails_is_asked_for_once(
+    running: Serving, tmp_path: Path, original: bool
+) -> None:
+    """Also where those on either side of it become due after it; they come without it."""
+    stage = World(running, tmp_path, f"stumbling {original}")
+    before, other, bad, behind = (stage.upload() for _ in range(4))
+    elsewhere = stage.admin.post("/api/category/", json={"name": f"elsewhere {original}"}).json()
+    for image_id in (before, behind):
+        stage.annotate(image_id, stage.own_categories[0], segmentation=[])  # in no COCO
+    asked: list[range] = []
+
+    def stumble(path: str, params: dict[str, str], body: bytes) -> bytes | int:
+        if not path.endswith("/coco"):
+            return body
+        first = int(params.get("id__gte") or path.split("/")[3])
+        images = range(first, int(params.get("id__lt", first + 1)))
+        asked.append(images)
+        return 500 if bad in images else body
+
+    with (
+        Proxy(running.url, original=original) as proxy,
+        coir.connect(proxy.url, username="admin", password="admin-pw") as server,
+        stage.mirror("m") as mirror,
+        stage.mirror("now") as now,
+    ):
+        dataset = server.dataset(stage.dataset)
+        options = Options(images="none", recheck=0, concurrency=1)
+        mirror.sync(dataset, options=options)
+        stage.annotate(bad, stage.own_categories[0])
+        # A category that comes lets those be looked for that it may have hidden in other images.
+        stage.annotate(other, elsewhere["id"])
+        proxy.tamper = stumble
+        with pytest.raises(IncompleteSync, match="Of 1 images the annotations") as told:
+            mirror.sync(dataset, options=options)
+        assert told.value.report.counts.images_failed == 1
+        assert asked.count(range(bad, bad + 1)) == 1
+        assert sum(bad in images for images in asked) <= 2  # with others, and then alone
+        came = {one for images in asked if bad not in images for one in images}
+        assert came == {before, other, behind}
+        proxy.tamper = untouched
+        assert mirror.sync(dataset, options=options).counts.images_failed == 0
+        now.sync(dataset, options=options)
+        assert contents(mirror) == contents(now)

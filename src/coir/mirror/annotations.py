@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from coir.client.crew import each
 from coir.client.operations import Annotator, DatasetCalls, Images
@@ -99,7 +100,11 @@ class Annotations:
             ids = [one for one in found if one not in self._failed]
             if self.in_bulk:
                 for window in grouped(ids, widest=TOGETHER):
-                    yield self.store.image_ids(window.start, window.stop)
+                    held = self.store.image_ids(window.start, window.stop)
+                    # One that failed would let all fail with which it is asked for.
+                    for failed, part in groupby(held, self._failed.__contains__):
+                        if not failed:
+                            yield list(part)
             else:
                 for one in ids:
                     yield [one]
