@@ -144,7 +144,7 @@ def test_a_full_disk_is_told_and_the_sync_goes_on_later(library: Library, tmp_pa
     sized = ("-t", "tmpfs", "-o", "size=2500k", "none")
     with mounted(full, *sized), Mirror(full / "mirror") as mirror:
         with pytest.raises(CoirError, match=r"No space left|is full") as caught:
-            library.sync(mirror)
+            library.sync(mirror, concurrency=1)  # three files at a time
         assert "Free some space" in caught.value.hint
         before = held(mirror)
         assert 0 < len(before) < 4
