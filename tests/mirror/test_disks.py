@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from cli.command import coir
-from coir import CoirError
-from coir.mirror import Mirror, Options
+from coir import CoirError, Dataset
+from coir.mirror import Limits, MaxDelete, Mirror, Options
 from coir.mirror.instant import Instant
 
 from .library import mounted
 from .test_sync import older
 from .world import World, contents, files, world
 
+ANY = Options(recheck=0, limits=Limits(MaxDelete(percent=100)))
 ROWS = Options(images="none", recheck=0)
 # Kilobytes: less than an empty database needs, and steps that end in each part of a sync.
 SMALLEST, STEP = 40, 90
+# What a disk in memory gives at a time.
+PAGE = resource.getpagesize()
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +73,117 @@ def test_a_disk_that_is_full_again_and_again(running: World, tmp_path: Path, pla
     where = " ".join(stopped)
     assert "coir.db is full" in where
     assert "listing: No space left" in where
+
+
+def filled(folder: Path) -> Path:
+    """A file that takes all that is left of a disk, in whole pages."""
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(PAGE)):
+            pass
+    return filler
+
+
+def freed(filler: Path, pages: int) -> None:
+    """Leave so many pages more to others."""
+    os.truncate(filler, filler.stat().st_size - pages * PAGE)
+
+
+def trashed(mirror: Mirror) -> dict[str, bytes]:
+    """The files in the trash, of which none is there twice."""
+    home = mirror.path / ".coir" / "trash"
+    found = [one for one in home.glob("*/images*/**/*") if one.is_file()]
+    places = {str(one.relative_to(home)).partition("/")[2]: one.read_bytes() for one in found}
+    assert len(places) == len(found)
+    return places
+
+
+def everything(mirror: Mirror) -> tuple[list[str], dict[str, str], dict[str, bytes]]:
+    """Rows, files and trash."""
+    return contents(mirror), files(mirror), trashed(mirror)
+
+
+@pytest.fixture(params=[False, True], ids=["own", "original"])
+def gone(
+    running: World, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[tuple[World, Dataset, list[int]]]:
+    """Images with long names, a mirror of them, and those of them that are deleted since then."""
+    stage = World(running.running, tmp_path, request.node.name)
+    ids = [stage.upload(f"{number:02}{'é' * 60}{'x' * 70}.jpg") for number in range(60)]
+    for image_id in ids:
+        stage.annotate(image_id, stage.own_categories[0])
+    with stage.reach(plain=request.param) as dataset:
+        with stage.mirror("before") as mirror:
+            mirror.sync(dataset, options=ANY)
+        for image_id in ids[5:55]:
+            stage.delete("image", image_id)
+        yield stage, dataset, ids[5:55]
+
+
+def test_a_disk_that_is_full_while_files_go(
+    gone: tuple[World, Dataset, list[int]], tmp_path: Path
+) -> None:
+    """Wherever that stops a sync, each file is here or in the trash, and the next one ends well."""
+    stage, dataset, ids = gone
+    full, before = tmp_path / "full", stage.folder / "before"
+    shutil.copytree(before, stage.folder / "whole")
+    with stage.mirror("whole") as whole:
+        whole.sync(dataset, options=ANY)
+        expected = everything(whole)
+    stopped: list[str] = []
+    with mounted(full, "-t", "tmpfs", "-o", "size=4m", "none"):
+        for pages in range(1, 64, 3):
+            shutil.copytree(before, full / "m")
+            filler = filled(full)
+            freed(filler, pages)
+            with Mirror(full / "m") as mirror:
+                try:
+                    mirror.sync(dataset, options=ANY)
+                except CoirError as error:
+                    stopped.append(f"{error.message} {error.hint}")
+                assert len(files(mirror)) + len(trashed(mirror)) == 60, pages
+            filler.unlink()
+            with Mirror(full / "m") as mirror:
+                mirror.sync(dataset, options=ANY)
+                assert everything(mirror) == expected, pages
+                for image_id in ids:  # whose they were is known
+                    assert any((mirror.path / one.at).exists() for one in mirror.trash.of(image_id))
+            shutil.rmtree(full / "m")
+    assert all("Free some space" in words for words in stopped)
+    where = " ".join(stopped)
+    assert "coir.db is full" in where
+    assert "could not be read or written: No space left" in where
+
+
+def test_a_disk_that_becomes_free_page_by_page(
+    gone: tuple[World, Dataset, list[int]], tmp_path: Path
+) -> None:
+    """What is written in vain does not take all that becomes free."""
+    stage, dataset, ids = gone
+    full, before = tmp_path / "full", stage.folder / "before"
+    for number in range(20):
+        stage.upload(f"new/{number}.jpg")
+    stopped: list[str] = []
+    with (
+        mounted(full, "-t", "tmpfs", "-o", "size=4m", "none"),
+        stage.mirror("whole") as whole,
+    ):
+        shutil.copytree(before, full / "m")
+        filler = filled(full)
+        for _ in range(200):
+            with Mirror(full / "m") as mirror:
+                try:
+                    mirror.sync(dataset, options=ANY)
+                    break
+                except CoirError as error:
+                    stopped.append(f"{error.message} {error.hint}")
+            freed(filler, 2)
+        assert all("Free some space" in words for words in stopped)
+        with Mirror(full / "m") as mirror:
+            whole.sync(dataset, options=ANY)
+            assert (contents(mirror), files(mirror)) == (contents(whole), files(whole))
+            assert len(trashed(mirror)) == len(ids)
+            assert {one.sign for one in mirror.verify()} == {"="}
 
 
 def test_a_disk_without_any_space(running: World, tmp_path: Path) -> None:

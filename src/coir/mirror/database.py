@@ -171,6 +171,20 @@ class Database:
                 with suppress(sqlite3.ProgrammingError):  # closed meanwhile, which ends it, too
                     self._connection.execute("COMMIT")
 
+    def checkpoint(self) -> None:
+        """Put into the database what a process that ended early has left in the log beside it.
+
+        On a disk that is full, the log would grow by whatever has become free, with each attempt to
+        write, and leave nothing for the database.
+
+        Raises:
+            CoirError: there is no space for it.
+
+        """
+        self._thaw()
+        with translated(self.path):
+            self._connection.execute("PRAGMA wal_checkpoint").fetchall()
+
     def setting(self, key: str, kind: Any = Any) -> Any:
         """Give a setting of the mirror; None where it was never set."""
         text = self.value("SELECT value FROM mirror WHERE key = ?", (key,))

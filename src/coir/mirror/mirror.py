@@ -145,6 +145,7 @@ class Mirror(Contents):
         chosen = options or Options()
         if self._opened is None:
             self._opened = Database(self.path / "coir.db", create=True)
+        self.database.checkpoint()
         before, settings = known(self.database), settled(self.database, dataset, where, chosen)
         if before is not None and before.server_url != settings.server_url:
             # A listing that was begun at the old address cannot be gone on with at the new one.
