@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from coir.client import AsyncDataset, AsyncServer, Dataset, Server, connect, connect_async
     from coir.errors import (
         AuthenticationFailed,
-        CategoryNotFound,
         CoirError,
         ConnectionFailed,
         DatasetNotFound,
@@ -45,7 +44,6 @@ __all__ = [
     "AsyncScan",
     "AsyncServer",
     "AuthenticationFailed",
-    "CategoryNotFound",
     "Certificate",
     "CoirError",
     "ConnectionFailed",

@@ -2,7 +2,6 @@
 
     CoirError                     1  anything below
     ├── InvalidRequest            2  what was asked for makes no sense; nothing was sent
-    │   ├── CategoryNotFound      2  a filter names a category that the dataset does not have
     │   └── MirrorBusy           14  another process is at work on the mirror
     ├── ConnectionFailed          3  no answer: refused, unknown host, reset, timed out
     │   └── TLSFailed             4  the server's certificate was not accepted
@@ -27,7 +26,6 @@ from typing import Any, ClassVar
 
 __all__ = [
     "AuthenticationFailed",
-    "CategoryNotFound",
     "CoirError",
     "ConnectionFailed",
     "DatasetNotFound",
@@ -59,10 +57,6 @@ class InvalidRequest(CoirError):
     """What was asked for makes no sense; nothing was sent."""
 
     exit_code = 2
-
-
-class CategoryNotFound(InvalidRequest):
-    """A filter names a category that the dataset does not have."""
 
 
 class MirrorBusy(InvalidRequest):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from client.serving import Serving
-from coir import CategoryNotFound, Filter
+from coir import Filter, SyncStopped
 from coir.mirror import Limits, MaxDelete, Options
 
 from .world import World, contents
@@ -69,9 +69,12 @@ def test_a_name_that_means_none(stage: World, plain: bool) -> None:
         mirror.sync(dataset, where, ROWS)
         before = contents(mirror)
         stage.delete("category", cat)
-        with pytest.raises(CategoryNotFound, match="has no category"):
+        with pytest.raises(SyncStopped, match="has no category"):
             mirror.sync(dataset, options=ROWS)
+        with pytest.raises(SyncStopped, match="has no category"):
+            mirror.plan(dataset, options=ROWS)
         assert contents(mirror) == before
+        assert next(mirror.log()).state == "stopped"
         stage.restore("category", cat)
         new = stage.upload()
         stage.annotate(new, cat)

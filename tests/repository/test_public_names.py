@@ -17,7 +17,6 @@ PUBLIC = [
     "AsyncScan",
     "AsyncServer",
     "AuthenticationFailed",
-    "CategoryNotFound",
     "Certificate",
     "CoirError",
     "ConnectionFailed",

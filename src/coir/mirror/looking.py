@@ -56,14 +56,13 @@ class Looking:
     prices: Prices
     watch: Watch | None = None
 
-    def look(self, progress: Path | None) -> Look:
-        """Look at the server; a listing keeps its progress in a file.
+    def look(self, reader: Reader, progress: Path | None) -> Look:
+        """Look at the server through a reader; a listing keeps its progress in a file.
 
         Raises:
             InvalidRequest: counts would prove nothing here, and a quick sync was asked for.
 
         """
-        reader = self._reader()
         calls = DatasetCalls(self.transport, self.dataset.info)
         held = self.store.syncs.cursor() if follows(self.dataset) else None
         if held is not None and self._means_the_same(reader.compiled):
@@ -132,7 +131,13 @@ class Looking:
                 hint="Leave out --quick.",
             )
 
-    def _reader(self) -> Reader:
+    def reader(self) -> Reader:
+        """Give what reads the dataset.
+
+        Raises:
+            InvalidRequest: the filter means nothing to it.
+
+        """
         server = self.dataset.server
         order = Scan(self.dataset, self.where, fields=FIELDS)
         compiled = self.transport.run(order.compile(self.dataset.info, server.info))

@@ -13,7 +13,6 @@ from typing import NoReturn
 
 from coir.errors import (
     AuthenticationFailed,
-    CategoryNotFound,
     CoirError,
     ConnectionFailed,
     IncompleteScan,
@@ -55,7 +54,7 @@ class Schedule:
         if isinstance(error, PASSING) and not isinstance(error, TLSFailed):
             return False
         if isinstance(error, InvalidRequest | AuthenticationFailed):
-            return not (self.worked and isinstance(error, CategoryNotFound))
+            return True
         return not self.worked
 
     def after(self, error: CoirError | None) -> Schedule:

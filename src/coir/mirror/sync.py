@@ -34,7 +34,7 @@ from coir.mirror.categories import Categories
 from coir.mirror.counts import Counts
 from coir.mirror.files import Files
 from coir.mirror.first_list import actions, kept
-from coir.mirror.looking import Looking, follows
+from coir.mirror.looking import Look, Looking, follows
 from coir.mirror.options import Options
 from coir.mirror.plan import Action, Tally, obstacle
 from coir.mirror.posted import Posted
@@ -131,7 +131,7 @@ class Sync:
 
     def plan(self) -> Iterator[Action]:
         """Give the actions of a sync, and change nothing; then `planned` tells their numbers."""
-        look = self._looking().look(None)
+        look = self._looked(None)
         yield from actions(look.steps)
         self.certificate = look.reader.certificate
         self.judge(look.reader.tally, look.mode)
@@ -150,10 +150,9 @@ class Sync:
             SyncStopped: it would not be allowed.
 
         """
-        report = self._report(dry_run=True)
         if self.obstacle is not None:
-            raise SyncStopped(self.obstacle[0], hint=self.obstacle[1], report=report)
-        return report
+            raise self._stopped(*self.obstacle)
+        return self._report(dry_run=True)
 
     def carry_out(self, actions: Iterable[Action], counts: Counts) -> SyncReport:
         """Carry out actions that were decided before, and fetch what is due then."""
@@ -190,7 +189,11 @@ class Sync:
         self.number = self.store.syncs.begin(self.mode)
         if self._looks_for_posted():
             self.posted.begin(self.number)
-        look = self._looking().look(progress)
+        try:
+            look = self._looked(progress)
+        except SyncStopped:
+            self.store.syncs.stopped(self.number)
+            raise
         self.mode, reader = look.mode, look.reader
         held = self.store.held()
         if held and not look.goes_on:
@@ -212,8 +215,14 @@ class Sync:
             meant=reader.compiled.params,
         )
 
-    def _looking(self) -> Looking:
-        return Looking(
+    def _looked(self, progress: Path | None) -> Look:
+        """Look at the server.
+
+        Raises:
+            SyncStopped: the filter, which meant something before, means nothing any more.
+
+        """
+        looking = Looking(
             dataset=self.dataset,
             where=self.where,
             options=self.options,
@@ -222,6 +231,17 @@ class Sync:
             prices=self.prices,
             watch=self.watch,
         )
+        try:
+            reader = looking.reader()
+        except InvalidRequest as error:
+            if not self.store.syncs.last():
+                raise
+            hint = f"The mirror's filter names it, and nothing was removed. {error.hint}"
+            raise self._stopped(error.message, hint) from error
+        return looking.look(reader, progress)
+
+    def _stopped(self, why: str, hint: str) -> SyncStopped:
+        return SyncStopped(why, hint=hint, report=self._report(dry_run=True))
 
     def _obstacle(self, tally: Tally) -> tuple[str, str] | None:
         followed = self.mode == "feed"

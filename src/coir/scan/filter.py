@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from coir.errors import CategoryNotFound, InvalidRequest
+from coir.errors import InvalidRequest
 from coir.model import CategoryInfo
 from coir.scan.ledger import NEWEST
 
@@ -298,8 +298,7 @@ def category_id(wanted: str | int, known: Sequence[Named]) -> int:
     """Give the id of the category that a name or an id stands for.
 
     Raises:
-        CategoryNotFound: none of those known.
-        InvalidRequest: several of them.
+        InvalidRequest: none of those known, or several.
 
     """
     found = {one.id for one in known if str(one.id) == str(wanted) or one.name == wanted}
@@ -311,6 +310,6 @@ def category_id(wanted: str | int, known: Sequence[Named]) -> int:
             hint=f"Give one of the ids {', '.join(map(str, sorted(found)))}.",
         )
     names = ", ".join(f"'{one.name}' ({one.id})" for one in known) or "none"
-    raise CategoryNotFound(
+    raise InvalidRequest(
         f"The dataset has no category '{wanted}'.", hint=f"Its categories are {names}."
     )
