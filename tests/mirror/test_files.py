@@ -123,6 +123,28 @@ def test_an_image_whose_place_is_free_again_has_it(library: Library) -> None:
         assert held(mirror) == {first: painted(1), second: painted(2)}
 
 
+def test_a_numbered_name_that_is_anothers_own(library: Library) -> None:
+    """The smallest id has it, also where its image came last; as in a mirror that is made now."""
+    first, second = library.upload("A.jpg", painted(1)), library.upload("a.jpg", painted(2))
+    third = library.upload(f"a~{second}.jpg", painted(3))
+    library.delete(first)
+    library.delete(second)
+    with library.mirror() as mirror, library.mirror("now") as now:
+        library.sync(mirror)
+        assert places(mirror) == {third: f"a~{second}.jpg"}
+        library.restore(first)
+        library.restore(second)
+        assert library.sync(mirror).counts.files_fetched == 2
+        library.sync(now)
+        assert places(mirror) == {
+            first: "A.jpg",
+            second: f"a~{second}.jpg",
+            third: f"a~{second}~{third}.jpg",
+        }
+        assert (places(mirror), held(mirror)) == (places(now), held(now))
+        assert on_disk(mirror) == on_disk(now)
+
+
 @pytest.mark.parametrize("plain", [False, True], ids=["coir", "as the original"])
 def test_what_is_held_is_asked_after(library: Library, plain: bool) -> None:
     """A file that is due and has not changed costs a request without its bytes; changed, one more.

@@ -82,8 +82,8 @@ class Files:
         self.holdings = Holdings(self.store)
         self.trash = Trash(self.tree)
         self.arrivals = Arrivals(self.tree)
-        self.settling = Settling(self.tree, self.holdings, self.trash, self.sync)
         self.places = Places(self.holdings, self.directory, jpegs=self.kept != "original")
+        self.settling = Settling(self.tree, self.holdings, self.trash, self.places, self.sync)
         self.fetching = Fetching(
             self.images,
             self.tree,
@@ -109,8 +109,6 @@ class Files:
             self.holdings.keep(self.kept)
         if self.kept == "none":
             return
-        self.settling.carry_out(self.places.moves())
-        self.places.moved()
         try:
             self._fetch()
         except BaseException:
@@ -171,10 +169,10 @@ class Files:
             raise self._fatal
 
     def _asks(self) -> Iterator[Ask]:
-        for image in self.holdings.due():
+        for image, place in self.settling.due():
             if self._fatal is not None:
                 return  # what is under way comes to its end
-            yield Ask(image, self.places.choose(image), self.trash.of(image.image_id))
+            yield Ask(image, place, self.trash.of(image.image_id))
 
     def _failed(self, ask: Ask, error: CoirError) -> None:
         """Tell what keeps one file from coming; or end, where it keeps all of them."""

@@ -15,6 +15,8 @@ from coir.mirror.transaction import note_counts
 
 __all__ = ["Due", "Holdings"]
 
+# Rows read at a time; so many places are chosen before the files of those images are asked for,
+# which takes a sixth of a second.
 PAGE = 2_000
 # For which way of keeping files those that are held were fetched.
 KEPT = "images_kept"
@@ -54,26 +56,26 @@ class Holdings:
                     "UPDATE images SET file_trouble = NULL WHERE file_trouble IS NOT NULL"
                 )
 
-    def any(self) -> bool:
-        """Whether any file is held."""
-        return bool(self.database.value("SELECT 1 FROM images WHERE place_key IS NOT NULL LIMIT 1"))
+    def unsettled(self) -> Iterator[list[Due]]:
+        """Give those whose place may have to be another: that are due, or were numbered.
 
-    def due(self) -> Iterator[Due]:
-        """Give the images whose files are due, ascending by id."""
-        asked = f"SELECT {COLUMNS} FROM images WHERE file_due AND id > ? ORDER BY id LIMIT ?"  # noqa: S608
-        after = 0
-        while rows := list(self.database.rows(asked, (after, PAGE))):
-            yield from map(_due, rows)
-            after = rows[-1][0]
-
-    def unsettled(self) -> Iterator[Due]:
-        """Give those whose place may have to be another: that are due, or were numbered."""
+        They come some at a time, ascending by id, each time as they are by then.
+        """
         # Each half by an index of its own; an OR would read them all.
         asked = (
-            f"SELECT {COLUMNS} FROM images WHERE file_due UNION "  # noqa: S608
-            f"SELECT {COLUMNS} FROM images WHERE instr(place, '~' || id) ORDER BY id"
+            f"SELECT {COLUMNS} FROM images WHERE file_due AND id > ? UNION "  # noqa: S608
+            f"SELECT {COLUMNS} FROM images WHERE instr(place, '~' || id) AND id > ? "
+            "ORDER BY id LIMIT ?"
         )
-        yield from map(_due, self.database.rows(asked))
+        after = 0
+        while page := list(map(_due, self.database.rows(asked, (after, after, PAGE)))):
+            yield page
+            after = page[-1].image_id
+
+    def due(self, first: int, last: int) -> list[Due]:
+        """Give the images whose files are due, from one to another, ascending by id."""
+        asked = f"SELECT {COLUMNS} FROM images WHERE file_due AND id BETWEEN ? AND ? ORDER BY id"  # noqa: S608
+        return list(map(_due, self.database.rows(asked, (first, last))))
 
     def one(self, image_id: int) -> Due | None:
         """Give an image; None where it is not held."""

@@ -1,14 +1,20 @@
 """Settles where files lie: which image has which place, and moves those that have another.
 
 Of images that want the same place the one with the smallest id has it, and the others' are
-numbered. Files that swap their places, or move to where another just left, are first all taken
-out (to ``.coir/moving/ID``), then their rows are written, and then they are put in: whatever a
-kill leaves, a file that lies there belongs where its row says.
+numbered. They are taken ascending by id, some at a time: whoever is in the way and has a larger id
+moves, and is looked at again when it is its turn.
+
+Files that swap their places, or move to where another just left, are first all taken out (to
+``.coir/moving/ID``), then their rows are written, and then they are put in: whatever a kill leaves,
+a file that lies there belongs where its row says.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 
 from coir.client.failure import local_files
 from coir.mirror.holdings import Due, Holdings
@@ -35,74 +41,88 @@ class Places:
     holdings: Holdings
     directory: str
     jpegs: bool = False
-    chosen: dict[int, str] = field(default_factory=dict)
+    _chosen: dict[int, str] = field(default_factory=dict)
     _reserved: dict[str, int] = field(default_factory=dict)
-    _folders: dict[str, int] = field(default_factory=dict)
-    _leaving: set[int] = field(default_factory=set)
+    _folders: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    _waiting: dict[int, Due] = field(default_factory=dict)
 
-    def moves(self) -> list[tuple[Due, str]]:
-        """Give the images whose files have another place than they should, with that place."""
-        if not self.holdings.any():
-            return []
-        waiting = {one.image_id: one for one in self.holdings.unsettled()}
-        for one in list(waiting.values()):
-            owner = self.holdings.owner(key(self._wanted(one)))
-            if owner is not None and owner > one.image_id and owner not in waiting:
-                found = self.holdings.one(owner)
-                if found is not None:
-                    waiting[owner] = found
-        self._leaving = {image_id for image_id, one in waiting.items() if one.file is not None}
-        chosen = [(one, self.choose(one)) for _, one in sorted(waiting.items())]
-        return [(one, to) for one, to in chosen if one.file is not None and one.file.place != to]
+    def moves(self, images: Iterable[Due]) -> list[tuple[Due, str]]:
+        """Choose the places of images, and give whose files have to move, and where to.
+
+        All with smaller ids have theirs. A file of a larger id that is in the way moves, too.
+        """
+        self._waiting = {one.image_id: one for one in images}
+        queue, moves = sorted(self._waiting), []
+        while queue:
+            image = self._waiting[heappop(queue)]
+            place = self._choice(image)
+            owner = self._owner(key(place))
+            self._reserve(image.image_id, place)
+            other = None if owner is None else self.holdings.one(owner)
+            if other is not None:
+                self._waiting[other.image_id] = other
+                heappush(queue, other.image_id)
+            if image.file is not None and image.file.place != place:
+                moves.append((image, place))
+        return moves
 
     def moved(self) -> None:
-        """The rows of what was moved are written."""
-        self._leaving.clear()
+        """The rows of what was moved are written: they say now where each file is."""
+        for image in self._waiting.values():
+            if image.file is not None:
+                self.stored(image.image_id)
+        self._waiting.clear()
 
-    def choose(self, image: Due) -> str:
-        """Give the place of an image."""
-        if image.image_id in self.chosen:
-            return self.chosen[image.image_id]
-        place = self._wanted(image)
-        while (taken := self._taken(place, image.image_id)) is not None:
-            place = numbered(taken, image.image_id) + place[len(taken) :]
-        self._reserved[key(place)] = image.image_id
-        for folder in folders(place):
-            self._folders.setdefault(key(folder), image.image_id)
-        self.chosen[image.image_id] = place
-        return place
+    def of(self, image: Due) -> str:
+        """Give the place of an image, once it is chosen."""
+        return self._chosen[image.image_id] if image.file is None else image.file.place
 
     def stored(self, image_id: int) -> None:
         """The row of an image says now where its file is."""
-        place = self.chosen.pop(image_id, None)
-        if place is not None:
-            self._reserved.pop(key(place), None)
+        place = self._chosen.pop(image_id, None)
+        if place is None:
+            return
+        del self._reserved[key(place)]
+        for folder in map(key, folders(place)):
+            self._folders[folder].remove(image_id)
+            if not self._folders[folder]:
+                del self._folders[folder]
 
     def _wanted(self, image: Due) -> str:
         place = local_place(image.path, self.directory)
         return as_jpeg(place) if self.jpegs else place
 
+    def _choice(self, image: Due) -> str:
+        place = self._wanted(image)
+        while (taken := self._taken(place, image.image_id)) is not None:
+            place = numbered(taken, image.image_id) + place[len(taken) :]
+        return place
+
+    def _reserve(self, image_id: int, place: str) -> None:
+        self._chosen[image_id] = place
+        self._reserved[key(place)] = image_id
+        for folder in map(key, folders(place)):
+            self._folders[folder].add(image_id)
+
     def _taken(self, place: str, image_id: int) -> str | None:
         """Give what of a place another image has: the whole, or a folder that is its file."""
         for folder in folders(place):
-            if self._has_file(key(folder), image_id):
+            if self._owner(key(folder)) is not None:
                 return folder
-        wanted = key(place)
-        in_the_way = self._has_file(wanted, image_id) or self._is_folder(wanted, image_id)
-        return place if in_the_way else None
+        owner = self._owner(key(place))
+        first = owner is not None and owner < image_id
+        return place if first or self._is_folder(key(place)) else None
 
-    def _has_file(self, wanted: str, image_id: int) -> bool:
-        if self._reserved.get(wanted, image_id) != image_id:
-            return True
+    def _owner(self, wanted: str) -> int | None:
+        """Give who has a place, or will have it."""
+        if wanted in self._reserved:
+            return self._reserved[wanted]
         owner = self.holdings.owner(wanted)
-        return owner not in (None, image_id) and owner not in self._leaving
+        return None if owner in self._waiting else owner
 
-    def _is_folder(self, wanted: str, image_id: int) -> bool:
-        if self._folders.get(wanted, image_id) != image_id:
-            return True
-        return any(
-            one != image_id and one not in self._leaving for one in self.holdings.below(wanted)
-        )
+    def _is_folder(self, wanted: str) -> bool:
+        below = self.holdings.below(wanted)
+        return wanted in self._folders or any(one not in self._waiting for one in below)
 
 
 @dataclass
@@ -112,7 +132,24 @@ class Settling:
     tree: Tree
     holdings: Holdings
     trash: Trash
+    places: Places
     sync: int
+
+    def due(self) -> Iterator[tuple[Due, str]]:
+        """Give the images whose files are due, ascending by id, and where each is to lie.
+
+        Before an image comes, all files with smaller ids, and its own, are at their places, and
+        nobody else's is at this one.
+
+        Raises:
+            CoirError: the disk refuses it; the next sync goes on.
+
+        """
+        for page in self.holdings.unsettled():
+            self._move(self.places.moves(page))
+            self.places.moved()
+            for image in self.holdings.due(page[0].image_id, page[-1].image_id):
+                yield image, self.places.of(image)
 
     def finish(self) -> None:
         """Put in what was taken out by a sync that was killed."""
@@ -124,13 +161,16 @@ class Settling:
                 else:
                     self._put_in(image.image_id, image.file.place)
 
-    def carry_out(self, moves: list[tuple[Due, str]]) -> None:
-        """Move files.
+    def clear(self, place: str) -> None:
+        """Put into the trash what is in the way of a file, and is no image's."""
+        while (blocked := self.tree.obstacle(f"{IMAGES}/{place}")) is not None:
+            if blocked in (IMAGES, ".coir"):
+                self.tree.made(f"{IMAGES}/{place}")  # which says what is wrong
+            self.trash.stray(self.sync, blocked)
+        if self.tree.is_taken(f"{IMAGES}/{place}"):
+            self.trash.stray(self.sync, f"{IMAGES}/{place}")
 
-        Raises:
-            CoirError: the disk refuses it; the next sync goes on.
-
-        """
+    def _move(self, moves: list[tuple[Due, str]]) -> None:
         if not moves:
             return
         with local_files():
@@ -144,15 +184,6 @@ class Settling:
                 where = f"{IMAGES}/{folder}".rstrip("/")
                 if self.tree.is_taken(where):  # of a file that was lost there is no folder
                     self.tree.sync_folder(where)
-
-    def clear(self, place: str) -> None:
-        """Put into the trash what is in the way of a file, and is no image's."""
-        while (blocked := self.tree.obstacle(f"{IMAGES}/{place}")) is not None:
-            if blocked in (IMAGES, ".coir"):
-                self.tree.made(f"{IMAGES}/{place}")  # which says what is wrong
-            self.trash.stray(self.sync, blocked)
-        if self.tree.is_taken(f"{IMAGES}/{place}"):
-            self.trash.stray(self.sync, f"{IMAGES}/{place}")
 
     def _take_out(self, image_id: int, place: str) -> None:
         source = f"{IMAGES}/{place}"
