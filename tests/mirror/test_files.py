@@ -123,6 +123,44 @@ def test_an_image_whose_place_is_free_again_has_it(library: Library) -> None:
         assert held(mirror) == {first: painted(1), second: painted(2)}
 
 
+def test_a_file_with_the_name_of_anothers_folder(library: Library) -> None:
+    """The smallest id has the name, whichever came first; once it is free, the next one has it."""
+    names = ["A.jpg", "a.jpg/b.jpg", "C.jpg/d.jpg", "c.jpg"]
+    file, inside, folder, other = (
+        library.upload(name, painted(number)) for number, name in enumerate(names)
+    )
+    expected = {
+        file: "A.jpg",
+        inside: f"a~{inside}.jpg/b.jpg",
+        folder: "C.jpg/d.jpg",
+        other: f"c~{other}.jpg",
+    }
+    with library.mirror() as mirror, library.mirror("now") as now:
+        library.sync(now)
+        assert places(now) == expected
+        for one in (file, folder):
+            library.delete(one)
+        library.sync(mirror)
+        assert places(mirror) == {inside: "a.jpg/b.jpg", other: "c.jpg"}
+        for one in (file, folder):
+            library.restore(one)
+        library.sync(mirror)
+        assert (places(mirror), held(mirror)) == (expected, held(now))
+        _let_move(library, {"A.jpg": "x.jpg", "C.jpg/d.jpg": "y/d.jpg"})
+        assert library.sync(mirror).counts.bytes_fetched == 0
+        assert places(mirror) == {
+            file: "x.jpg",
+            inside: "a.jpg/b.jpg",
+            folder: "y/d.jpg",
+            other: "c.jpg",
+        }
+        _let_move(library, {"x.jpg": "A.jpg", "y/d.jpg": "C.jpg/d.jpg"})
+        assert library.sync(mirror).counts.bytes_fetched == 0
+        assert (places(mirror), held(mirror)) == (expected, held(now))
+        assert on_disk(mirror) == set(expected.values())
+        assert not (mirror.path / ".coir/trash").exists()
+
+
 def test_a_numbered_name_that_is_anothers_own(library: Library) -> None:
     """The smallest id has it, also where its image came last; as in a mirror that is made now."""
     first, second = library.upload("A.jpg", painted(1)), library.upload("a.jpg", painted(2))

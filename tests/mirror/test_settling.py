@@ -26,7 +26,8 @@ HOME = "/datasets/birds"
 # Few at a time, so that what is in the way is often an image whose turn comes later.
 PAGE = 2
 EVER = 1_000
-# Of images 1 to 6: names that differ in case only, and what numbered ones are called.
+# Of images 1 to 6: names that differ in case only, files that are others' folders, and what
+# numbered ones are called.
 NAMES = ["a", "A", "b", "a~2", "a~3", "A~2~4", "b~3"]
 
 
@@ -142,7 +143,7 @@ def few() -> Iterator[None]:
 
 
 ids = st.integers(1, 6)
-paths = st.sampled_from(NAMES)
+paths = st.lists(st.sampled_from(NAMES), min_size=1, max_size=3).map("/".join)
 few_or_all = st.one_of(st.just(EVER), st.integers(0, 5))
 steps = st.one_of(
     st.tuples(ids, paths),
@@ -156,6 +157,7 @@ steps = st.one_of(
 @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @example([(2, "a"), (5, "A"), {}, (1, "A")], frozenset())
 @example([(3, "a~2"), {}, (1, "a"), (2, "A")], frozenset())
+@example([(2, "a/b"), (3, "A/c"), {}, (1, "a")], frozenset())
 @example([(1, "a"), (4, "b"), {}, (1, "b"), (4, "a"), {"moves": 3}], frozenset({1}))
 def test_any_history_leads_to_the_same_places(
     history: list[tuple[int, str | None] | dict[str, int]], broken: frozenset[int]
@@ -189,6 +191,11 @@ def test_any_history_leads_to_the_same_places(
         (["a", "A"], ["a", "A~2"]),
         (["a", "A", "a~2"], ["a", "A~2", "a~2~3"]),
         (["b/a.jpg", "B/a.jpg", "b/A.jpg"], ["b/a.jpg", "B/a~2.jpg", "b/A~3.jpg"]),
+        (["a.jpg", "A.jpg/b.jpg"], ["a.jpg", "A~2.jpg/b.jpg"]),
+        (["A.jpg/b.jpg", "a.jpg"], ["A.jpg/b.jpg", "a~2.jpg"]),
+        (["a", "a/b", "a/b/c"], ["a", "a~2/b", "a~3/b/c"]),
+        (["a/b/c", "a/b", "a"], ["a/b/c", "a/b~2", "a~3"]),
+        (["a/b", "a/B/c", "a/b/d", "A"], ["a/b", "a/B~2/c", "a/b~3/d", "A~4"]),
     ],
 )
 def test_the_smallest_id_has_the_name(images: list[str], places: list[str]) -> None:

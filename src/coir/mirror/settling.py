@@ -1,8 +1,8 @@
 """Settles where files lie: which image has which place, and moves those that have another.
 
-Of images that want the same place the one with the smallest id has it, and the others' are
-numbered. They are taken ascending by id, some at a time: whoever is in the way and has a larger id
-moves, and is looked at again when it is its turn.
+Of images that want the same place, or one as a file and others as a folder, the one with the
+smallest id has it, and the others' are numbered. They are taken ascending by id, some at a time:
+whoever is in the way and has a larger id moves, and is looked at again when it is its turn.
 
 Files that swap their places, or move to where another just left, are first all taken out (to
 ``.coir/moving/ID``), then their rows are written, and then they are put in: whatever a kill leaves,
@@ -49,17 +49,15 @@ class Places:
     def moves(self, images: Iterable[Due]) -> list[tuple[Due, str]]:
         """Choose the places of images, and give whose files have to move, and where to.
 
-        All with smaller ids have theirs. A file of a larger id that is in the way moves, too.
+        All with smaller ids have theirs. Files of larger ids that are in the way move, too.
         """
         self._waiting = {one.image_id: one for one in images}
         queue, moves = sorted(self._waiting), []
         while queue:
             image = self._waiting[heappop(queue)]
-            place = self._choice(image)
-            owner = self._owner(key(place))
+            place, others = self._choice(image)
             self._reserve(image.image_id, place)
-            other = None if owner is None else self.holdings.one(owner)
-            if other is not None:
+            for other in filter(None, map(self.holdings.one, others)):
                 self._waiting[other.image_id] = other
                 heappush(queue, other.image_id)
             if image.file is not None and image.file.place != place:
@@ -92,11 +90,18 @@ class Places:
         place = local_place(image.path, self.directory)
         return as_jpeg(place) if self.jpegs else place
 
-    def _choice(self, image: Due) -> str:
+    def _choice(self, image: Due) -> tuple[str, set[int]]:
+        """Give the place of an image, and those with larger ids that are in its way."""
         place = self._wanted(image)
-        while (taken := self._taken(place, image.image_id)) is not None:
-            place = numbered(taken, image.image_id) + place[len(taken) :]
-        return place
+        while True:
+            others = set()
+            for part, other in self._in_the_way(place):
+                if other < image.image_id:
+                    place = numbered(part, image.image_id) + place[len(part) :]
+                    break
+                others.add(other)
+            else:
+                return place, others
 
     def _reserve(self, image_id: int, place: str) -> None:
         self._chosen[image_id] = place
@@ -104,14 +109,14 @@ class Places:
         for folder in map(key, folders(place)):
             self._folders[folder].add(image_id)
 
-    def _taken(self, place: str, image_id: int) -> str | None:
-        """Give what of a place another image has: the whole, or a folder that is its file."""
-        for folder in folders(place):
-            if self._owner(key(folder)) is not None:
-                return folder
-        owner = self._owner(key(place))
-        first = owner is not None and owner < image_id
-        return place if first or self._is_folder(key(place)) else None
+    def _in_the_way(self, place: str) -> Iterator[tuple[str, int]]:
+        """Give what of a place others have: a folder that is their file, or the whole."""
+        for part in [*folders(place), place]:
+            owner = self._owner(key(part))
+            if owner is not None:
+                yield part, owner
+        for other in self._below(key(place)):
+            yield place, other
 
     def _owner(self, wanted: str) -> int | None:
         """Give who has a place, or will have it."""
@@ -120,9 +125,12 @@ class Places:
         owner = self.holdings.owner(wanted)
         return None if owner in self._waiting else owner
 
-    def _is_folder(self, wanted: str) -> bool:
-        below = self.holdings.below(wanted)
-        return wanted in self._folders or any(one not in self._waiting for one in below)
+    def _below(self, wanted: str) -> Iterator[int]:
+        """Give whose files lie, or will lie, in a folder."""
+        yield from self._folders.get(wanted, ())
+        for other in self.holdings.below(wanted):
+            if other not in self._waiting:
+                yield other
 
 
 @dataclass
