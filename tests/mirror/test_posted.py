@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import coir
 from coir import Dataset, Filter
-from coir.mirror import Mirror, Options
+from coir.mirror import Limits, MaxDelete, Mirror, Options
 from coir.mirror.posted import FARTHEST, newest
 from scan.proxy import Proxy
 
@@ -160,6 +160,26 @@ def test_an_image_that_comes_back(stage: World) -> None:
         mirror.sync(dataset, options=ROWS)
         assert held(mirror) == set()
         stage.restore("image", stage.ids[2])
+        mirror.sync(dataset, options=ROWS)
+        assert held(mirror) == set(posted)
+
+
+@pytest.mark.parametrize("gone", [1, 16])
+def test_images_that_were_held_come_back(stage: World, gone: int) -> None:
+    """Those behind which the mirror holds none, too: the newest one, or all."""
+    shown = Original()
+    limits = Limits(max_delete=MaxDelete(percent=100.0), allow_empty=True)
+    anything = Options(images="none", recheck=0, concurrency=1, limits=limits)
+    ids = stage.ids[-gone:]
+    posted = post(stage, ids)
+    with original(stage, shown) as dataset, stage.mirror("m") as mirror:
+        mirror.sync(dataset, options=ROWS)
+        for image_id in ids:
+            stage.delete("image", image_id)
+        mirror.sync(dataset, options=anything)
+        assert held(mirror) == set()
+        for image_id in ids:
+            stage.restore("image", image_id)
         mirror.sync(dataset, options=ROWS)
         assert held(mirror) == set(posted)
 

@@ -143,6 +143,9 @@ class Transaction:
         buried = {row[0] for row in self._connection.execute(asked, (min(ids), max(ids)))}
         for image_id in buried.intersection(ids):
             self.version("image", image_id, None)
+            # It may have annotations that its row does not show.
+            due = "UPDATE images SET annotations_due = 1 WHERE id = ?"
+            self._connection.execute(due, (image_id,))
         self._counts.images_added += len(new)
 
     def _change(self, image: ImageRecord) -> None:
