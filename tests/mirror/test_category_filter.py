@@ -10,7 +10,9 @@ import pytest
 from client.serving import Serving
 from coir import Filter, SyncStopped
 from coir.mirror import Limits, MaxDelete, Options
+from coir.mirror.syncs import Syncs
 
+from .test_clocks import Interrupted
 from .world import World, contents
 
 NUMBERS = itertools.count(1)
@@ -58,6 +60,47 @@ def test_a_name_that_means_another_category(stage: World, plain: bool) -> None:
         report = mirror.sync(dataset, options=ROWS)
         assert report.mode == ("full" if plain else "feed")
         assert report.counts.images_unchanged == 1
+
+
+def test_a_listing_of_a_former_meaning(stage: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was interrupted is not gone on with: the feed would keep what it has told."""
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise Interrupted
+
+    cat, dog = stage.own_categories
+    name = f"{stage.name} cat"
+    where = Filter(categories=[name])
+    stage.annotate(stage.ids[3], dog)  # as many as with cats: counts do not differ
+    with stage.reach() as dataset, stage.mirror("m") as mirror:
+        with monkeypatch.context() as ending:
+            ending.setattr(Syncs, "ready", interrupted)
+            with pytest.raises(Interrupted):
+                mirror.sync(dataset, where, ROWS)
+        rename(stage, cat, f"{stage.name} tom")
+        rename(stage, dog, name)
+        mirror.sync(dataset, options=ROWS)
+        mirror.sync(dataset, options=ROWS)
+        assert [one.id for one in mirror.images()] == stage.ids[2:]
+
+
+def test_a_plan_of_another_meaning(stage: World) -> None:
+    """Once it is carried out, no feed tells of what it took for the filter's."""
+    cat, dog = stage.own_categories
+    name = f"{stage.name} cat"
+    anything = Options(images="none", recheck=0, concurrency=1, limits=ALL)
+    plan = stage.folder / "plan"
+    with stage.reach() as dataset, stage.mirror("m") as mirror:
+        mirror.sync(dataset, Filter(categories=[name]), ROWS)
+        rename(stage, cat, f"{stage.name} tom")
+        rename(stage, dog, name)
+        mirror.write_plan(plan, dataset, options=anything)
+        mirror.apply(plan, dataset, anything)
+        assert [one.id for one in mirror.images()] == stage.ids[2:3]
+        rename(stage, dog, f"{stage.name} dog")
+        rename(stage, cat, name)
+        mirror.sync(dataset, options=anything)
+        assert [one.id for one in mirror.images()] == stage.ids[:2]
 
 
 @pytest.mark.parametrize("plain", [False, True], ids=["own", "original"])

@@ -136,7 +136,8 @@ class Mirror(Contents):
             thought.judge(plan.head.counts, plan.head.mode)
             thought.planned()
             work = self._work(dataset, plan.head.where, options, watch)
-            return work.carry_out(plan.actions, Counts(images_unchanged=plan.head.counts.unchanged))
+            counts = Counts(images_unchanged=plan.head.counts.unchanged)
+            return work.carry_out(plan.actions, counts, plan.head.mode)
 
     def _work(
         self, dataset: Dataset, where: Filter | None, options: Options | None, watch: Watch | None

@@ -154,12 +154,14 @@ class Sync:
             raise self._stopped(*self.obstacle)
         return self._report(dry_run=True)
 
-    def carry_out(self, actions: Iterable[Action], counts: Counts) -> SyncReport:
-        """Carry out actions that were decided before, and fetch what is due then."""
+    def carry_out(self, actions: Iterable[Action], counts: Counts, mode: str) -> SyncReport:
+        """Carry out actions that were decided before, in a mode, and fetch what is due then."""
         self._finish_interrupted()
         (self.home / "listing").unlink(missing_ok=True)  # it is older than what the plan makes
         self.mode, self.counts = "plan", counts
         self.number = self.store.syncs.begin(self.mode)
+        if mode != "feed":  # it does not tell what the filter meant
+            self.store.syncs.forget_meant()
         self.store.note(actions)
         self.store.syncs.ready(self.number, self.mode, counts, None)
         self._carry_out()

@@ -115,6 +115,11 @@ class Syncs:
         meant: dict[str, str] | None = self.database.setting(MEANT, dict[str, str] | None)
         return meant
 
+    def forget_meant(self) -> None:
+        """Forget what the filter meant: what is held may be of another meaning."""
+        with self.database.write() as connection:
+            keep(connection, MEANT, None)
+
     def of_a_day(self, first: int, last: int) -> int:
         """Give the first of some syncs that began within the last day; the last where none did."""
         asked = "SELECT min(id) FROM syncs WHERE id >= ? AND id < ? AND started BETWEEN ? AND ?"

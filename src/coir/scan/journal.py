@@ -29,12 +29,16 @@ LONGEST_HEAD = 1_000_000
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):
-    """What is read, of whom, since when (seconds since 1970, UTC), and what the probes said."""
+    """What is read, of whom, since when (seconds since 1970, UTC), and what the probes said.
+
+    ``params`` are the filters as the server was asked: a category's name may mean another one now.
+    """
 
     format: str = FORMAT
     server_url: str
     dataset_id: int
     filters: Mapping[str, Any]
+    params: Mapping[str, str] = {}
     with_rows: bool
     fields: tuple[str, ...] = ()
     started: float
@@ -46,7 +50,8 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     def question(self) -> tuple[Any, ...]:
         """What must be the same when it is taken up again."""
         filters = msgspec.json.decode(msgspec.json.encode(self.filters))
-        return self.server_url, self.dataset_id, filters, self.with_rows, self.fields
+        mine = self.server_url, self.dataset_id, filters, self.params
+        return *mine, self.with_rows, self.fields
 
 
 class Entry(msgspec.Struct, frozen=True):

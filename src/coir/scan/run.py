@@ -309,6 +309,7 @@ class Run:
             server_url=self.context.server_url,
             dataset_id=self.context.dataset_id,
             filters=self.context.filters,
+            params=self.compiled.params,
             with_rows=self.with_rows,
             fields=self.filler.fields if self.filler else (),
             started=self.started,
