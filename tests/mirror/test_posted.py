@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 import coir
 from coir import Dataset, Filter
+from coir.errors import IncompleteSync
 from coir.mirror import Limits, MaxDelete, Mirror, Options
 from coir.mirror.posted import FARTHEST, newest
 from scan.proxy import Proxy
@@ -149,6 +150,31 @@ def test_a_small_dataset_of_a_large_server(stage: World) -> None:
         mirror.sync(dataset, options=ROWS)
         assert shown.looked_into == []
         assert len(shown.singles) < 20
+
+
+def test_an_image_that_fails_once(stage: World) -> None:
+    """The next sync tries again, as it is said, though the row says nothing new."""
+    shown, failing = Original(), [True]
+    posted = post(stage, stage.ids[3:4])
+    for image_id in stage.others * 5:
+        stage.other.annotate(image_id, stage.other.own_categories[0])
+
+    def tamper(path: str, params: dict[str, str], body: bytes) -> bytes | int:
+        if path == f"/api/image/{stage.ids[3]}/coco" and failing:
+            return 500
+        return shown.tamper(path, params, body)
+
+    with (
+        Proxy(stage.running.url, tamper=tamper) as proxy,
+        coir.connect(proxy.url, username="admin", password="admin-pw") as server,
+        stage.mirror("m") as mirror,
+    ):
+        dataset = server.dataset(stage.dataset)
+        with pytest.raises(IncompleteSync, match="Of 1 images"):
+            mirror.sync(dataset, options=ROWS)
+        failing.clear()
+        mirror.sync(dataset, options=ROWS)
+        assert held(mirror) == set(posted)
 
 
 def test_an_image_that_comes_back(stage: World) -> None:

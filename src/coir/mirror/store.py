@@ -258,13 +258,13 @@ class Store:
             note_counts(connection, sync, counts)
 
     def trouble(self, what: str, image_id: int, words: str) -> None:
-        """Remember why the annotations, or the file, of an image could not be fetched.
+        """Remember why the annotations, or the file, of an image could not be fetched: it is due.
 
         ``what`` is ``annotations`` or ``file``, as in `due`.
         """
         with self.database.write() as connection:
             connection.execute(
-                f"UPDATE images SET {what}_trouble = ? WHERE id = ?",  # noqa: S608
+                f"UPDATE images SET {what}_trouble = ?, {what}_due = 1 WHERE id = ?",  # noqa: S608
                 (words, image_id),
             )
 
