@@ -326,6 +326,61 @@ def test_a_server_that_gives_no_single_ones(stage: World) -> None:
         assert mirror.sync(server.dataset(stage.dataset), options=ROWS).unseen == 0
 
 
+@pytest.mark.parametrize("answer", [500, b'{"image_id": 1, "area": NaN}'])
+@pytest.mark.parametrize("number", [1, 5])
+def test_ones_that_fail(
+    stage: World, monkeypatch: pytest.MonkeyPatch, number: int, answer: bytes | int
+) -> None:
+    """The others come; those that fail are told, and come once the server gives them."""
+    monkeypatch.setattr("coir.mirror.posted.UNTOLD", 3)
+    shown, failing, listed = Original(), set[str](), list[str]()
+    posted = post(stage, stage.ids[:8])
+    failing.update(f"/api/annotation/{one}" for one in posted[1 : 1 + number])
+
+    def tamper(path: str, params: dict[str, str], body: bytes) -> bytes | int:
+        if path.endswith("/data"):
+            listed.append(path)
+        if path in failing and listed:
+            return answer
+        return shown.tamper(path, params, body)
+
+    with (
+        Proxy(stage.running.url, tamper=tamper) as proxy,
+        coir.connect(proxy.url, username="admin", password="admin-pw") as server,
+        stage.mirror("m") as mirror,
+    ):
+        dataset = server.dataset(stage.dataset)
+        several = number > 1
+        for _ in range(2):
+            assert mirror.sync(dataset, options=ROWS).unseen == (8 if several else 1)
+            assert held(mirror) == (set() if several else {*posted} - {posted[1]})
+        failing.clear()
+        assert mirror.sync(dataset, options=ROWS).unseen == 0
+        assert held(mirror) == set(posted)
+        assert mirror.sync(dataset, options=ROWS).unseen == 0
+
+
+def test_the_first_of_the_new_ones_fails(stage: World) -> None:
+    """The search goes on behind it."""
+    shown = Original()
+    posted = post(stage, stage.ids[:3])
+    broken = f"/api/annotation/{posted[0]}"
+
+    def tamper(path: str, params: dict[str, str], body: bytes) -> bytes | int:
+        return b'{"area": NaN}' if path == broken else shown.tamper(path, params, body)
+
+    with (
+        Proxy(stage.running.url, tamper=tamper) as proxy,
+        coir.connect(proxy.url, username="admin", password="admin-pw") as server,
+        stage.mirror("m") as mirror,
+    ):
+        dataset = server.dataset(stage.dataset)
+        assert mirror.sync(dataset, options=ROWS).unseen == 1
+        assert held(mirror) == set(posted[1:])
+        assert mirror.sync(dataset, options=FULL).unseen == 0
+        assert held(mirror) == set(posted)
+
+
 # -- the search for the last one --------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 import msgspec
 
@@ -22,8 +22,14 @@ from coir.client.crew import each
 from coir.client.exchange import Operation, Request
 from coir.client.reply import decoded
 from coir.client.transport import Transport
-from coir.errors import InvalidRequest, PermissionDenied, ServerFailed, UnexpectedAnswer
-from coir.mirror.annotations import BROKEN, Annotations
+from coir.errors import (
+    CoirError,
+    InvalidRequest,
+    PermissionDenied,
+    ServerFailed,
+    UnexpectedAnswer,
+)
+from coir.mirror.annotations import BROKEN, IN_VAIN, Annotations
 from coir.mirror.database import keep
 from coir.mirror.store import Store
 
@@ -40,6 +46,9 @@ IMAGE = 4
 # So far behind the last id that was found another one is looked for: where annotations were
 # removed for good, ids are missing.
 FARTHEST = 4_096
+# Of so many the server may fail to tell: they are asked for again in each sync. With more it is in
+# trouble, and what is left waits for the next one.
+UNTOLD = 100
 
 Watch = Callable[[str, int, int | None], None]
 
@@ -55,11 +64,13 @@ class Reach(msgspec.Struct, frozen=True):
     """How far it is known whose the annotations are: up to the id ``known``.
 
     It is to be known up to ``goal``, which was the last one before sync ``since`` read its rows.
+    Of those in ``untold`` the server failed to tell it.
     """
 
     known: int = 0
     goal: int = 0
     since: int = 0
+    untold: list[int] = []
 
 
 def single(annotation_id: int) -> Operation[Placed | None]:
@@ -69,10 +80,12 @@ def single(annotation_id: int) -> Operation[Placed | None]:
         return decoded(request, (yield request), Placed)
     except InvalidRequest:
         return None
-    except ServerFailed as error:
-        if error.status != BROKEN:
-            raise
-        return None  # its image cannot be looked into, either, and that is told
+
+
+def is_of_one(error: CoirError | None) -> bool:
+    """Whether an error may be that of one annotation alone, where a number is NaN, for example."""
+    broken = isinstance(error, ServerFailed) and error.status == BROKEN
+    return broken or isinstance(error, UnexpectedAnswer)
 
 
 def newest(known: int) -> Generator[int, bool, int]:
@@ -121,21 +134,30 @@ class Posted:
         except (PermissionDenied, UnexpectedAnswer):
             return  # a fork may not give single ones
         if goal > reach.known:
-            self._keep(Reach(reach.known, goal, sync))
+            self._keep(msgspec.structs.replace(reach, goal=goal, since=sync))
 
     def _newest(self, known: int) -> int:
         searching = newest(known)
-        asked = next(searching)
-        try:
-            while True:
-                asked = searching.send(self._ask(asked) is not None)
-        except StopIteration as stop:
-            return int(stop.value)
+        asked, in_vain = next(searching), 0
+        while True:
+            there = False
+            try:
+                there = self._ask(asked) is not None
+                in_vain = 0
+            except (ServerFailed, UnexpectedAnswer) as error:
+                in_vain += isinstance(error, UnexpectedAnswer)
+                if not is_of_one(error) or in_vain >= IN_VAIN:
+                    raise
+            try:
+                asked = searching.send(there)
+            except StopIteration as stop:
+                return int(stop.value)
 
     def number(self) -> int:
         """Count the annotations of which it is not known whose they are."""
         reach = self.reach
-        return reach.goal - reach.known - self.store.annotations_in(reach.known + 1, reach.goal + 1)
+        held = self.store.annotations_in(reach.known + 1, reach.goal + 1)
+        return len(reach.untold) + reach.goal - reach.known - held
 
     def look(self, fetch: Annotations, until: float) -> None:
         """Fetch those of this dataset, until a moment of the monotonic clock.
@@ -148,32 +170,44 @@ class Posted:
             if IMAGE * len(images) < number:
                 if not fetch.again(images, until):
                     return
-            elif not self._asked(number, until):
+                reach = msgspec.structs.replace(reach, untold=[])
+            elif self._asked(number, until):
+                reach = self.reach
+            else:
                 return
-        if reach.known < reach.goal:
-            self._keep(Reach(reach.goal, reach.goal, reach.since))
+        reach = msgspec.structs.replace(reach, known=reach.goal)
+        if reach != self.reach:
+            self._keep(reach)
 
     def _asked(self, number: int, until: float) -> bool:
         """Ask for those that are not held; says whether for all."""
         reach, done = self.reach, 0
-        lacking = self._lacking(reach.known + 1, reach.goal + 1)
-        while ids := list(islice(lacking, BATCH)):
+        untold = set(reach.untold)
+        waiting = chain(reach.untold, self._lacking(reach.known + 1, reach.goal + 1))
+        while ids := list(islice(waiting, BATCH)):
             if time.monotonic() >= until:
                 return False
             image_ids = set()
             for end in each(self._ask, ids, self.concurrency):
-                one = end.result
-                if one is not None and not one.deleted:
-                    image_ids.add(one.image_id)
+                if is_of_one(end.error):
+                    untold.add(end.item)
+                else:
+                    untold.discard(end.item)
+                    one = end.result
+                    if one is not None and not one.deleted:
+                        image_ids.add(one.image_id)
                 done += 1
                 if self.watch is not None:
                     self.watch("looking", done, number)
+            if len(untold) > UNTOLD:
+                return False
+            known = max(reach.known, ids[-1])
             with self.store.database.write() as connection:
                 connection.executemany(
                     "UPDATE images SET annotations_due = 1 WHERE id = ?",
                     [(one,) for one in sorted(image_ids)],
                 )
-                keep(connection, KEY, Reach(ids[-1], reach.goal, reach.since))
+                keep(connection, KEY, Reach(known, reach.goal, reach.since, sorted(untold)))
         return True
 
     def _lacking(self, start: int, stop: int) -> Iterator[int]:
