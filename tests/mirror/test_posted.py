@@ -225,6 +225,22 @@ def test_an_image_that_begins_to_match(stage: World) -> None:
         assert set(posted) < held(mirror)
 
 
+def test_a_category_that_comes_back(stage: World) -> None:
+    """It brings back what was posted, though the number of no image says so."""
+    shown = Original()
+    posted = post(stage, stage.ids[:2])
+    with original(stage, shown) as dataset, stage.mirror("m") as mirror:
+        mirror.sync(dataset, options=ROWS)
+        stage.delete("category", stage.own_categories[0])
+        mirror.sync(dataset, options=ROWS)
+        assert held(mirror) == set()
+        stage.restore("category", stage.own_categories[0])
+        shown.forget()
+        mirror.sync(dataset, options=ROWS)
+        assert held(mirror) == set(posted)
+        assert shown.looked_into == stage.ids[:2]
+
+
 def test_an_interruption(stage: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was asked for before it is not asked for again."""
     monkeypatch.setattr("coir.mirror.posted.BATCH", 5)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+import msgspec
+
 from coir.client import routes
 from coir.client.transport import Transport
 from coir.mirror.counts import Counts
 from coir.mirror.database import keep
 from coir.mirror.record import category_record
-from coir.mirror.store import HIDDEN_DUE, Store
+from coir.mirror.store import BURIED_DUE, HIDDEN_DUE, Store
 from coir.model import CategoryInfo
 
 __all__ = ["Categories"]
@@ -46,8 +48,9 @@ class Categories:
         if told == before:
             return
         with self.store.database.write() as connection:
-            if before is not None and told - before:
+            if before is not None and (came := told - before):
                 connection.execute(HIDDEN_DUE, (self.sync,))
+                connection.execute(BURIED_DUE, (msgspec.json.encode(sorted(came)).decode(),))
             keep(connection, TOLD, sorted(told))
 
     @cached_property

@@ -47,6 +47,12 @@ HIDDEN_DUE = (
     "(SELECT count(*) FROM annotations WHERE annotations.image_id = images.id) "
     "AND annotations_at < ?"  # what this sync fetched has it already
 )
+# Of those that programs posted the images' own counts say nothing: what was held says it.
+BURIED_DUE = (
+    "UPDATE images SET annotations_due = 1 WHERE id IN (SELECT json_extract(body, '$.image_id') "
+    "FROM tombstones WHERE kind = 'annotation' "
+    "AND json_extract(body, '$.category_id') IN (SELECT value FROM json_each(?)))"
+)
 
 # From each category to the next one, by the index: of a million annotations DISTINCT reads all.
 USED_CATEGORIES = """
