@@ -112,6 +112,15 @@ def test_a_first_sync_has_them_all(stage: World) -> None:
         assert contents(mirror) == contents(full)
 
 
+def test_a_first_sync_that_is_to_be_quick(stage: World) -> None:
+    """It is a full one, and has them."""
+    posted = post(stage, stage.ids[:4])
+    quick = Options(images="none", concurrency=1, quick=True)
+    with original(stage, Original()) as dataset, stage.mirror("m") as mirror:
+        assert mirror.sync(dataset, options=quick).mode == "full"
+        assert held(mirror) == set(posted)
+
+
 def test_only_new_ones_are_asked_for(stage: World) -> None:
     """Where nothing was posted, some ids behind the last one; of others each once."""
     shown = Original()

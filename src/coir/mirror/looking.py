@@ -23,7 +23,7 @@ from coir.scan import Filter, Scan
 from coir.scan.filter import Compiled
 from coir.scan.prices import Prices
 
-__all__ = ["Look", "Looking", "follows"]
+__all__ = ["Look", "Looking", "follows", "is_quick"]
 
 # Where the feed is to be followed from after the listing whose progress is kept.
 LISTING_CURSOR = "listing_cursor"
@@ -76,10 +76,9 @@ class Looking:
             # Counts do not show what changed before the feed is followed: all is read, once.
             return Look("full", reader, reader.listing(progress), self._since(calls, progress))
         self._check_quick(reader.compiled)
-        last = self.store.syncs.last_certificate()
         first = FirstReading(reader)
         begun = None if progress is None else first.begun()
-        if self.options.quick and last is not None and last.strategy != OVERLAPPING:
+        if is_quick(self.options, self.store):
             return Look("quick", reader, self._looked_into(reader.quick(), reader))
         if begun is not None:
             return Look("full", reader, first.rest(begun), goes_on=True)
@@ -153,6 +152,12 @@ class Looking:
             max_rps=self.options.max_rps,
             watch=self.watch,
         )
+
+
+def is_quick(options: Options, store: Store) -> bool:
+    """Whether counts are to show what changed, and there is a listing since which they do."""
+    last = store.syncs.last_certificate()
+    return options.quick and last is not None and last.strategy != OVERLAPPING
 
 
 def follows(dataset: Dataset) -> bool:

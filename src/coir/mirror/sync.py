@@ -34,7 +34,7 @@ from coir.mirror.categories import Categories
 from coir.mirror.counts import Counts
 from coir.mirror.files import Files
 from coir.mirror.first_list import actions, kept
-from coir.mirror.looking import Look, Looking, follows
+from coir.mirror.looking import Look, Looking, follows, is_quick
 from coir.mirror.options import Options
 from coir.mirror.plan import Action, Tally, obstacle
 from coir.mirror.posted import Posted
@@ -309,7 +309,7 @@ class Sync:
             fetch.due()
 
     def _looks_for_posted(self) -> bool:
-        wanted = self.options.annotations != "none" and not self.options.quick
+        wanted = self.options.annotations != "none" and not is_quick(self.options, self.store)
         return wanted and not follows(self.dataset)
 
     def _look_again(self, fetch: Annotations) -> None:
