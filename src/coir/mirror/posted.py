@@ -125,15 +125,15 @@ class Posted:
     def begin(self, sync: int) -> None:
         """Look how far the sequence goes; the rows are to be read afterwards."""
         reach = self.reach
-        if reach.known < reach.goal:
-            return
+        if reach.known < reach.goal and self._images() is not None:
+            return  # those that were looked into since would have to be again
         try:
             if not self.transport.run(routes.me()).is_admin:
                 return  # to others it has gaps, which tell nothing
-            goal = self._newest(max(reach.known, self.store.newest_annotation()))
+            goal = self._newest(max(reach.goal, self.store.newest_annotation()))
         except (PermissionDenied, UnexpectedAnswer):
             return  # a fork may not give single ones
-        if goal > reach.known:
+        if goal > reach.goal:
             self._keep(msgspec.structs.replace(reach, goal=goal, since=sync))
 
     def _newest(self, known: int) -> int:
@@ -159,6 +159,11 @@ class Posted:
         held = self.store.annotations_in(reach.known + 1, reach.goal + 1)
         return len(reach.untold) + reach.goal - reach.known - held
 
+    def _images(self) -> list[int] | None:
+        """Give the images that are to be looked into instead, where these are fewer."""
+        images = self.store.longest_ago(self.reach.since)
+        return images if IMAGE * len(images) < self.number() else None
+
     def look(self, fetch: Annotations, until: float) -> None:
         """Fetch those of this dataset, until a moment of the monotonic clock.
 
@@ -166,8 +171,8 @@ class Posted:
         """
         number, reach = self.number(), self.reach
         if number:
-            images = self.store.longest_ago(reach.since)
-            if IMAGE * len(images) < number:
+            images = self._images()
+            if images is not None:
                 if not fetch.again(images, until):
                     return
                 reach = msgspec.structs.replace(reach, untold=[])
