@@ -18,7 +18,7 @@ import coir
 from coir import Dataset, Filter
 from coir.errors import IncompleteSync
 from coir.mirror import Limits, MaxDelete, Mirror, Options
-from coir.mirror.posted import FARTHEST, newest
+from coir.mirror.posted import FARTHEST, NEAR, newest
 from scan.proxy import Proxy
 
 from .test_clocks import Interrupted
@@ -33,18 +33,23 @@ FULL = Options(images="none", recheck=0, concurrency=1, annotations="full")
 class Original:
     """A server whose rows do not show what programs posted; it writes down what it is asked for.
 
-    ``counted`` are images whose annotations were saved by the page, which counts them.
+    ``counted`` are images whose annotations were saved by the page, which counts them; ``posted``
+    says on which image annotations are that it gives though the image was deleted.
     """
 
     counted: set[int] = field(default_factory=set)
+    posted: dict[int, int] = field(default_factory=dict)
     singles: list[int] = field(default_factory=list)
     looked_into: list[int] = field(default_factory=list)
 
-    def tamper(self, path: str, _: dict[str, str], body: bytes) -> bytes:
+    def tamper(self, path: str, _: dict[str, str], body: bytes) -> bytes | tuple[int, bytes]:
         """Answer as the original does."""
         kind, _, rest = path.removeprefix("/api/").partition("/")
         if kind == "annotation" and rest.isdecimal():
             self.singles.append(int(rest))
+            if int(rest) in self.posted:
+                told = {"image_id": self.posted[int(rest)], "deleted": False}
+                return 200, json.dumps(told).encode()
         elif kind == "image" and rest.endswith("/coco"):
             self.looked_into.append(int(rest.partition("/")[0]))
         elif path == "/api/image/" or path.endswith("/data"):
@@ -148,13 +153,15 @@ def test_a_small_dataset_of_a_large_server(stage: World) -> None:
     """Where others have more annotations than it has images, the images are looked into."""
     shown = Original()
     posted = post(stage, stage.ids[3:4])
-    for image_id in stage.others * 5:
+    foreign = {
         stage.other.annotate(image_id, stage.other.own_categories[0])
+        for image_id in stage.others * 5
+    }
     with original(stage, shown) as dataset, stage.mirror("m") as mirror:
         mirror.sync(dataset, options=ROWS)
         assert held(mirror) == set(posted)
         assert sorted(shown.looked_into) == stage.ids
-        assert len(shown.singles) < 40
+        assert len(foreign.intersection(shown.singles)) < 12  # to find the last one
         shown.forget()
         mirror.sync(dataset, options=ROWS)
         assert shown.looked_into == []
@@ -165,8 +172,10 @@ def test_an_image_that_fails_once(stage: World) -> None:
     """The next sync tries again, as it is said, though the row says nothing new."""
     shown, failing = Original(), [True]
     posted = post(stage, stage.ids[3:4])
-    for image_id in stage.others * 5:
+    foreign = {
         stage.other.annotate(image_id, stage.other.own_categories[0])
+        for image_id in stage.others * 5
+    }
 
     def tamper(path: str, params: dict[str, str], body: bytes) -> bytes | int:
         if path == f"/api/image/{stage.ids[3]}/coco" and failing:
@@ -279,7 +288,7 @@ def test_no_time_for_all(stage: World, monkeypatch: pytest.MonkeyPatch) -> None:
     listed: list[str] = []
     pause = 1.0
 
-    def slow(path: str, params: dict[str, str], body: bytes) -> bytes:
+    def slow(path: str, params: dict[str, str], body: bytes) -> bytes | tuple[int, bytes]:
         if path.endswith("/data"):
             listed.append(path)
         elif path.startswith("/api/annotation/") and listed:
@@ -430,7 +439,7 @@ def test_the_last_of_a_sequence(last: int, known: int) -> None:
     start = min(last, known)
     assert found(there, start)[0] == last  # type: ignore[arg-type]  # asked whether it has one
     assert found(there, start)[1] <= 100  # type: ignore[arg-type]
-    assert found(there, last)[1] <= FARTHEST.bit_length() + 1  # type: ignore[arg-type]
+    assert found(there, last)[1] < 20  # type: ignore[arg-type]
 
 
 @given(there=st.sets(st.integers(1, 3_000), max_size=200), known=st.integers(0, 3_000))
@@ -443,8 +452,10 @@ def test_a_sequence_with_gaps(there: set[int], known: int) -> None:
 
 @given(gap=st.integers(0, FARTHEST // 2), run=st.integers(1, 3_000))
 def test_a_gap(gap: int, run: int) -> None:
-    """One that is not wider than what lies behind it is passed."""
+    """One that is narrow, or not wider than what lies behind it, is passed."""
     there = set(range(gap + 1, gap + run + 1))
     last, _ = found(there, 0)
-    if run > gap:
+    if gap < NEAR or run > gap:
         assert last == gap + run
+    else:
+        assert last in {0, gap + run}

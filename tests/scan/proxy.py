@@ -16,7 +16,7 @@ import httpx2
 # What the original declares; anything else is "unknown" to something that validates.
 DECLARED = frozenset({"page", "limit", "folder", "order"})
 
-Tamper = Callable[[str, dict[str, str], bytes], "bytes | int | None"]
+Tamper = Callable[[str, dict[str, str], bytes], "bytes | int | tuple[int, bytes] | None"]
 
 
 def untouched(_path: str, _params: dict[str, str], body: bytes) -> bytes:
@@ -30,7 +30,7 @@ class Proxy:
     ``strip`` drops the query parameters of ``stripped`` routes that the original does not declare;
     ``tamper`` gets
     the path, the query and the body of each answer, and gives a body, a status to answer
-    with instead, or None to break the connection. Unless ``original`` is false, it hides
+    with instead, both, or None to break the connection. Unless ``original`` is false, it hides
     what coir's server offers beside the original's routes. It serves below ``prefix``, at ``host``.
     """
 
@@ -122,6 +122,8 @@ class Proxy:
         status = answer.status_code
         if isinstance(body, int):
             status, body = body, b'{"message": "Internal Server Error"}'
+        elif isinstance(body, tuple):
+            status, body = body
         handler.send_response(status)
         for name in ("content-type", "set-cookie"):
             if name in answer.headers:

@@ -46,6 +46,8 @@ IMAGE = 4
 # So far behind the last id that was found another one is looked for: where annotations were
 # removed for good, ids are missing.
 FARTHEST = 4_096
+# So many of the next ids are looked at one by one.
+NEAR = 8
 # Of so many the server may fail to tell: they are asked for again in each sync. With more it is in
 # trouble, and what is left waits for the next one.
 UNTOLD = 100
@@ -104,7 +106,7 @@ def newest(known: int) -> Generator[int, bool, int]:
         while step:
             if (yield known + step):
                 known += step
-            step //= 2
+            step = step // 2 if step > NEAR else step - 1
     return known
 
 
@@ -169,20 +171,18 @@ class Posted:
 
         What is due is to be fetched before. The next sync goes on.
         """
-        number, reach = self.number(), self.reach
+        reach, number, untold = self.reach, self.number(), []
         if number:
             images = self._images()
-            if images is not None:
-                if not fetch.again(images, until):
-                    return
-                reach = msgspec.structs.replace(reach, untold=[])
-            elif self._asked(number, until):
-                reach = self.reach
+            if images is None:
+                over = self._asked(number, until)
+                untold = self.reach.untold
             else:
+                over = fetch.again(images, until)
+            if not over:
                 return
-        reach = msgspec.structs.replace(reach, known=reach.goal)
-        if reach != self.reach:
-            self._keep(reach)
+        if (known := Reach(reach.goal, reach.goal, reach.since, untold)) != reach:
+            self._keep(known)
 
     def _asked(self, number: int, until: float) -> bool:
         """Ask for those that are not held; says whether for all."""

@@ -238,7 +238,7 @@ class Sync:
         except InvalidRequest as error:
             if not self.store.syncs.last():
                 raise
-            hint = f"The mirror's filter names it, and nothing was removed. {error.hint}"
+            hint = f"It is in the mirror's filter; nothing was removed. {error.hint}"
             raise self._stopped(error.message, hint) from error
         return looking.look(reader, progress)
 
