@@ -172,10 +172,8 @@ def test_an_image_that_fails_once(stage: World) -> None:
     """The next sync tries again, as it is said, though the row says nothing new."""
     shown, failing = Original(), [True]
     posted = post(stage, stage.ids[3:4])
-    foreign = {
+    for image_id in stage.others * 5:
         stage.other.annotate(image_id, stage.other.own_categories[0])
-        for image_id in stage.others * 5
-    }
 
     def tamper(path: str, params: dict[str, str], body: bytes) -> bytes | int:
         if path == f"/api/image/{stage.ids[3]}/coco" and failing:
