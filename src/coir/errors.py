@@ -124,6 +124,11 @@ class ServerFailed(CoirError):
         self.status = status
         self.retry_after = retry_after
 
+    @property
+    def is_of_one(self) -> bool:
+        """Whether it may be about one thing alone: the original's 500 where that is damaged."""
+        return self.status == 500
+
 
 class IncompleteScan(CoirError):
     """A listing ended without proof that it is whole.

@@ -28,15 +28,13 @@ from coir.mirror.record import AnnotationRecord, annotation_record
 from coir.mirror.store import Store
 from coir.mirror.windows import grouped
 
-__all__ = ["BROKEN", "Annotations"]
+__all__ = ["IN_VAIN", "Annotations"]
 
 # Images whose annotations come in one answer, and those that are stored in one transaction.
 TOGETHER = 500
 BATCH = 200
 # The longest that what was fetched waits to be stored: a kill takes back no more.
 SECONDS = 1.0
-# The original's answer where one image's annotations make it stumble: others are not concerned.
-BROKEN = 500
 # After so many answers in a row that cannot be read nothing else is tried: it is no such server.
 IN_VAIN = 3
 
@@ -141,7 +139,7 @@ class Annotations:
         if isinstance(error, UnexpectedAnswer):
             self._in_vain += 1
             return self._in_vain >= IN_VAIN
-        broken = isinstance(error, ServerFailed) and error.status == BROKEN
+        broken = isinstance(error, ServerFailed) and error.is_of_one
         return not (broken or isinstance(error, InvalidRequest))
 
     def _alone(self, image_ids: Sequence[int], error: CoirError) -> Sequence[int]:

@@ -41,8 +41,6 @@ BATCH = 500
 # to let a file outlast a power failure than the server takes to send it (measured: 14 ms of 50).
 FLUSHING = 3
 SECONDS = 1.0
-# The original's answer where the file of one image has vanished: others are not concerned.
-BROKEN = 500
 # After so many files in a row that did not come over nothing else is tried: the server is away.
 IN_VAIN = 3
 
@@ -176,7 +174,7 @@ class Files:
 
     def _failed(self, ask: Ask, error: CoirError) -> None:
         """Tell what keeps one file from coming; or end, where it keeps all of them."""
-        broken = isinstance(error, ServerFailed) and error.status == BROKEN
+        broken = isinstance(error, ServerFailed) and error.is_of_one
         away = isinstance(error, ConnectionFailed | UnexpectedAnswer)
         if not (broken or away or isinstance(error, InvalidRequest)):
             self._fatal = self._fatal or error

@@ -4,7 +4,7 @@
 numbers the annotations of all its datasets in one sequence, and gives each by its id, deleted ones
 too, to an administrator. So each sync looks how far the sequence goes, before it reads the rows;
 the ids that are new since, and that the mirror then does not hold, are asked for: where one is of
-an image of the mirror, its annotations are fetched. Where less images were not looked into since
+an image of the mirror, its annotations are fetched. Where fewer images were not looked into since
 than there are such ids, those images are looked into instead.
 """
 
@@ -29,7 +29,7 @@ from coir.errors import (
     ServerFailed,
     UnexpectedAnswer,
 )
-from coir.mirror.annotations import BROKEN, IN_VAIN, Annotations
+from coir.mirror.annotations import IN_VAIN, Annotations
 from coir.mirror.database import keep
 from coir.mirror.store import Store
 
@@ -86,7 +86,7 @@ def single(annotation_id: int) -> Operation[Placed | None]:
 
 def is_of_one(error: CoirError | None) -> bool:
     """Whether an error may be that of one annotation alone, where a number is NaN, for example."""
-    broken = isinstance(error, ServerFailed) and error.status == BROKEN
+    broken = isinstance(error, ServerFailed) and error.is_of_one
     return broken or isinstance(error, UnexpectedAnswer)
 
 
