@@ -19,7 +19,7 @@ from coir import Dataset, Filter
 from coir.errors import IncompleteSync
 from coir.mirror import Limits, MaxDelete, Mirror, Options
 from coir.mirror.posted import FARTHEST, NEAR, newest
-from scan.proxy import Proxy
+from scan.proxy import Proxy, Tamper
 
 from .test_clocks import Interrupted
 from .world import World, contents, world
@@ -77,10 +77,12 @@ def stage(tmp_path: Path) -> Iterator[World]:
 
 
 @contextmanager
-def original(stage: World, shown: Original, *, user: str = "admin") -> Iterator[Dataset]:
-    """The dataset as the original shows it."""
+def original(
+    stage: World, shown: Original, *, user: str = "admin", tamper: Tamper | None = None
+) -> Iterator[Dataset]:
+    """The dataset as the original shows it, or as ``tamper`` wants."""
     with (
-        Proxy(stage.running.url, tamper=shown.tamper) as proxy,
+        Proxy(stage.running.url, tamper=tamper or shown.tamper) as proxy,
         coir.connect(proxy.url, username=user, password=f"{user}-pw") as server,
     ):
         yield server.dataset(stage.dataset)
@@ -175,17 +177,12 @@ def test_an_image_that_fails_once(stage: World) -> None:
     for image_id in stage.others * 5:
         stage.other.annotate(image_id, stage.other.own_categories[0])
 
-    def tamper(path: str, params: dict[str, str], body: bytes) -> bytes | int:
+    def tamper(path: str, params: dict[str, str], body: bytes) -> bytes | int | tuple[int, bytes]:
         if path == f"/api/image/{stage.ids[3]}/coco" and failing:
             return 500
         return shown.tamper(path, params, body)
 
-    with (
-        Proxy(stage.running.url, tamper=tamper) as proxy,
-        coir.connect(proxy.url, username="admin", password="admin-pw") as server,
-        stage.mirror("m") as mirror,
-    ):
-        dataset = server.dataset(stage.dataset)
+    with original(stage, shown, tamper=tamper) as dataset, stage.mirror("m") as mirror:
         with pytest.raises(IncompleteSync, match="Of 1 images"):
             mirror.sync(dataset, options=ROWS)
         failing.clear()
@@ -293,12 +290,7 @@ def test_no_time_for_all(stage: World, monkeypatch: pytest.MonkeyPatch) -> None:
             time.sleep(pause)
         return shown.tamper(path, params, body)
 
-    with (
-        Proxy(stage.running.url, tamper=slow) as proxy,
-        coir.connect(proxy.url, username="admin", password="admin-pw") as server,
-        stage.mirror("m") as mirror,
-    ):
-        dataset = server.dataset(stage.dataset)
+    with original(stage, shown, tamper=slow) as dataset, stage.mirror("m") as mirror:
         report = mirror.sync(dataset, options=ROWS)
         assert 0 < report.unseen < len(posted)
         assert f"{report.unseen} are not looked at yet" in report.words()
@@ -347,16 +339,13 @@ def test_without_annotations(stage: World) -> None:
 
 def test_a_server_that_gives_no_single_ones(stage: World) -> None:
     """A sync does without."""
+    shown = Original()
 
     def tamper(path: str, _: dict[str, str], body: bytes) -> bytes | int:
         return 404 if path.startswith("/api/annotation/") else body
 
-    with (
-        Proxy(stage.running.url, tamper=tamper) as proxy,
-        coir.connect(proxy.url, username="admin", password="admin-pw") as server,
-        stage.mirror("m") as mirror,
-    ):
-        assert mirror.sync(server.dataset(stage.dataset), options=ROWS).unseen == 0
+    with original(stage, shown, tamper=tamper) as dataset, stage.mirror("m") as mirror:
+        assert mirror.sync(dataset, options=ROWS).unseen == 0
 
 
 @pytest.mark.parametrize("answer", [500, b'{"image_id": 1, "area": NaN}'])
@@ -370,19 +359,14 @@ def test_ones_that_fail(
     posted = post(stage, stage.ids[:8])
     failing.update(f"/api/annotation/{one}" for one in posted[1 : 1 + number])
 
-    def tamper(path: str, params: dict[str, str], body: bytes) -> bytes | int:
+    def tamper(path: str, params: dict[str, str], body: bytes) -> bytes | int | tuple[int, bytes]:
         if path.endswith("/data"):
             listed.append(path)
         if path in failing and listed:
             return answer
         return shown.tamper(path, params, body)
 
-    with (
-        Proxy(stage.running.url, tamper=tamper) as proxy,
-        coir.connect(proxy.url, username="admin", password="admin-pw") as server,
-        stage.mirror("m") as mirror,
-    ):
-        dataset = server.dataset(stage.dataset)
+    with original(stage, shown, tamper=tamper) as dataset, stage.mirror("m") as mirror:
         several = number > 1
         for _ in range(2):
             assert mirror.sync(dataset, options=ROWS).unseen == (8 if several else 1)
@@ -399,15 +383,10 @@ def test_the_first_of_the_new_ones_fails(stage: World) -> None:
     posted = post(stage, stage.ids[:3])
     broken = f"/api/annotation/{posted[0]}"
 
-    def tamper(path: str, params: dict[str, str], body: bytes) -> bytes | int:
+    def tamper(path: str, params: dict[str, str], body: bytes) -> bytes | int | tuple[int, bytes]:
         return b'{"area": NaN}' if path == broken else shown.tamper(path, params, body)
 
-    with (
-        Proxy(stage.running.url, tamper=tamper) as proxy,
-        coir.connect(proxy.url, username="admin", password="admin-pw") as server,
-        stage.mirror("m") as mirror,
-    ):
-        dataset = server.dataset(stage.dataset)
+    with original(stage, shown, tamper=tamper) as dataset, stage.mirror("m") as mirror:
         assert mirror.sync(dataset, options=ROWS).unseen == 1
         assert held(mirror) == set(posted[1:])
         assert mirror.sync(dataset, options=FULL).unseen == 0
