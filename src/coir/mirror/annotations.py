@@ -25,6 +25,7 @@ from coir.errors import (
 )
 from coir.mirror.counts import Counts
 from coir.mirror.record import AnnotationRecord, annotation_record
+from coir.mirror.report import Watch
 from coir.mirror.store import Store
 from coir.mirror.windows import grouped
 
@@ -37,8 +38,6 @@ BATCH = 200
 SECONDS = 1.0
 # After so many answers in a row that cannot be read nothing else is tried: it is no such server.
 IN_VAIN = 3
-
-Watch = Callable[[str, int, int | None], None]
 
 
 @dataclass(frozen=True, slots=True)

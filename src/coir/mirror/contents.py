@@ -20,11 +20,11 @@ from coir.mirror.history import Difference, SyncEntry
 from coir.mirror.instant import Instant
 from coir.mirror.query import Query, View
 from coir.mirror.record import AnnotationRecord, CategoryRecord, ImageRecord
+from coir.mirror.report import Watch
 from coir.mirror.settings import Settings, known
 from coir.mirror.shape import Segmentation
 from coir.mirror.status import Status, Trouble, status, troubles
 from coir.mirror.store import Store
-from coir.mirror.sync import Watch
 from coir.mirror.tables import columns_of
 from coir.mirror.trash import Trash
 from coir.mirror.tree import Tree

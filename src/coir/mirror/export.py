@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, get_args
@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias, get_args
 from coir.errors import InvalidRequest
 from coir.mirror.instant import ImageRow, Instant
 from coir.mirror.record import CategoryRecord
+from coir.mirror.report import Watch
 from coir.mirror.selection import Selection
 from coir.mirror.shape import SEGMENTATIONS, Segmentation, Shape, shaped
 from coir.scan.filter import Filter
@@ -19,7 +20,6 @@ __all__ = ["Export", "ExportReport", "FileNames", "How", "TableName"]
 
 FileNames: TypeAlias = Literal["path", "base"]
 TableName: TypeAlias = Literal["annotations", "images", "categories"]
-Watch = Callable[[str, int, int | None], None]
 
 # Often enough for a bar, seldom enough not to be felt.
 WATCHED = 5_000

@@ -28,6 +28,7 @@ from coir.mirror.fetching import Ask, Fetched, Fetching, is_whole
 from coir.mirror.holdings import Holdings
 from coir.mirror.options import box
 from coir.mirror.record import FileRecord
+from coir.mirror.report import Watch
 from coir.mirror.settling import Places, Settling
 from coir.mirror.store import Store
 from coir.mirror.trash import IMAGES, Trash, Trashed
@@ -43,8 +44,6 @@ FLUSHING = 3
 SECONDS = 1.0
 # After so many files in a row that did not come over nothing else is tried: the server is away.
 IN_VAIN = 3
-
-Watch = Callable[[str, int, int | None], None]
 
 
 @dataclass

@@ -17,7 +17,8 @@ from coir.mirror.first_reading import FirstReading
 from coir.mirror.following import Following
 from coir.mirror.options import Options
 from coir.mirror.plan import Add, Tally
-from coir.mirror.reading import FIELDS, OVERLAPPING, Reader, Watch
+from coir.mirror.reading import FIELDS, OVERLAPPING, Reader
+from coir.mirror.report import Watch
 from coir.mirror.store import LARGEST, Store
 from coir.scan import Filter, Scan
 from coir.scan.filter import Compiled

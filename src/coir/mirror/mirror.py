@@ -16,10 +16,10 @@ from coir.mirror.first_list import drop
 from coir.mirror.lock import locked
 from coir.mirror.options import Options
 from coir.mirror.plan import Action
-from coir.mirror.report import SyncReport
+from coir.mirror.report import SyncReport, Watch
 from coir.mirror.settings import known, settle, settled, unsettle
 from coir.mirror.store import Store
-from coir.mirror.sync import Sync, Watch
+from coir.mirror.sync import Sync
 from coir.mirror.trash import Emptied
 from coir.mirror.tree import Tree
 from coir.mirror.verify import Verification

@@ -7,7 +7,7 @@ all datasets is read, a second witness beside the listing: it takes no filters.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from msgspec import UNSET
@@ -17,14 +17,13 @@ from coir.client.crew import each
 from coir.client.transport import Transport
 from coir.errors import UnexpectedAnswer
 from coir.mirror.record import ImageRecord, image_record
+from coir.mirror.report import Watch
 from coir.model import Details, Image
 from coir.scan.details import Page, every_page, list_pages, listed, single, with_details
 from coir.scan.filter import Compiled
 from coir.scan.prices import ListPrices
 
 __all__ = ["Asking"]
-
-Watch = Callable[[str, int, int | None], None]
 
 # One costs the original about a tenth of a second where it has 200,000 images.
 MOST = 2_000

@@ -11,7 +11,7 @@ than there are such ids, those images are looked into instead.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 
@@ -31,6 +31,7 @@ from coir.errors import (
 )
 from coir.mirror.annotations import IN_VAIN, Annotations
 from coir.mirror.database import keep
+from coir.mirror.report import Watch
 from coir.mirror.store import Store
 
 __all__ = ["Posted", "newest"]
@@ -51,8 +52,6 @@ NEAR = 8
 # Of so many the server may fail to tell: they are asked for again in each sync. With more it is in
 # trouble, and what is left waits for the next one.
 UNTOLD = 100
-
-Watch = Callable[[str, int, int | None], None]
 
 
 class Placed(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ all, so that a mirror holds the same whichever way it was kept.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -23,6 +23,7 @@ from coir.mirror.missing import Asking
 from coir.mirror.plan import Action, Add, Adds, Change, Remove, Tally, compare
 from coir.mirror.ranges import search
 from coir.mirror.record import ImageRecord, image_record
+from coir.mirror.report import Watch
 from coir.mirror.store import Store
 from coir.mirror.windows import WIDEST, count, grouped, rows
 from coir.model import Image
@@ -43,7 +44,6 @@ PROVEN = {"S3", "S6"}
 OVERLAPPING = OffsetPlan.strategy
 # Images whose further fields are filled in together.
 BATCH = 2_000
-Watch = Callable[[str, int, int | None], None]
 
 
 @dataclass

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from coir.mirror.counts import Counts
 from coir.scan import Certificate
 
-__all__ = ["SyncReport", "count_words", "size_words"]
+__all__ = ["SyncReport", "Watch", "count_words", "size_words"]
+
+# Is called while something is done: with the phase, how much of it is done, and of how much.
+Watch = Callable[[str, int, int | None], None]
 
 
 @dataclass(frozen=True, slots=True)

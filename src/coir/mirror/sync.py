@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from copy import copy, deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,7 +38,7 @@ from coir.mirror.looking import Look, Looking, follows, is_quick
 from coir.mirror.options import Options
 from coir.mirror.plan import Action, Tally, obstacle
 from coir.mirror.posted import Posted
-from coir.mirror.report import SyncReport
+from coir.mirror.report import SyncReport, Watch
 from coir.mirror.settings import FILES_KEPT, Settings
 from coir.mirror.store import Store
 from coir.mirror.tree import Tree
@@ -49,8 +49,6 @@ from coir.scan.filter import Compiled, Filter
 from coir.scan.prices import Prices
 
 __all__ = ["Sync"]
-
-Watch = Callable[[str, int, int | None], None]
 
 # Of the time that a listing takes, so much more is spent on looking again into images whose rows
 # say nothing new.

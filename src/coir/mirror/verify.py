@@ -7,7 +7,7 @@ images at a time.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -24,6 +24,7 @@ from coir.mirror.options import box
 from coir.mirror.outcome import Evidence, Outcome, Tally, judged, paired
 from coir.mirror.reading import FIELDS
 from coir.mirror.record import AnnotationRecord, image_record
+from coir.mirror.report import Watch
 from coir.mirror.settings import Settings
 from coir.mirror.store import Store
 from coir.mirror.trash import IMAGES
@@ -36,8 +37,6 @@ __all__ = ["Verification"]
 TOGETHER = 200
 # Of so many the annotations come in one answer, where the server does that.
 BULK = 50
-
-Watch = Callable[[str, int, int | None], None]
 
 
 @dataclass
